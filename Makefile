@@ -1,0 +1,71 @@
+# `make up`: from nothing to a running, proven stack. `make test`: everything that is checked. `make help`: the rest.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/observability-stack
+PYTHON ?= python3
+VENV := $(CACHE)/venv-$(firstword $(shell (cat requirements.txt; $(PYTHON) --version) | sha256sum))
+INVENTORY ?= inventories/local
+export PATH := $(VENV)/bin:$(PATH)
+export ANSIBLE_FORCE_COLOR ?= $(if $(MAKE_TERMOUT),1,0)
+
+# One environment for each state of requirements.txt, complete or not there at all.
+$(VENV)/ready: requirements.txt
+	@echo "installing ansible and the other tools of requirements.txt (once, one to three minutes)"
+	rm -rf "$(VENV)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv "$(VENV)"
+	"$(VENV)/bin/pip" install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch "$@"
+
+.PHONY: help
+help: ## This list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.PHONY: up
+up: render ## A cluster (kind with Docker, else the lab), the stack on it, the proof, and the addresses.
+	python -m tests.lab up
+	ansible-playbook site.yml -i $(INVENTORY) -e @build/provider.yml
+	python -m tests.lab addresses
+
+.PHONY: render
+render: $(VENV)/ready ## What the inventory renders to, checked against the Kubernetes schemas; needs no cluster.
+	ansible-playbook playbooks/render.yml -i $(INVENTORY) $(if $(wildcard build/provider.yml),-e @build/provider.yml)
+	python -m tests.schemas build/rendered
+
+.PHONY: down
+down: $(VENV)/ready ## Removes the cluster that `make up` started, and everything with it.
+	python -m tests.lab down
+
+.PHONY: status
+status: $(VENV)/ready ## What runs, and where to reach it.
+	python -m tests.lab status
+
+.PHONY: verify
+verify: $(VENV)/ready ## Proves every arrow again.
+	ansible-playbook playbooks/verify.yml -i $(INVENTORY) -e @build/provider.yml
+
+.PHONY: failover
+failover: $(VENV)/ready ## Counts every event on every path while faults happen; about half an hour.
+	molecule test --scenario-name failover
+
+.PHONY: build
+build: $(VENV)/ready ## Compiles what the lab needs, into the cache; a finished one is never built again.
+	python -m tests.lab.build
+
+.PHONY: lint
+lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy.
+	yamllint --strict .
+	ansible-lint --offline --strict
+	ruff check .
+	ruff format --check .
+	mypy
+
+.PHONY: test-quick
+test-quick: $(VENV)/ready ## Unit, golden and contract tests; no cluster.
+	pytest tests/unit tests/golden
+
+.PHONY: test
+test: lint ## Everything: lint, unit, golden, contracts, then the stack on a real cluster.
+	pytest

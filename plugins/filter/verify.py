@@ -1,0 +1,41 @@
+"""What the role `verify` needs before and after its module, as filters. Their documentation is beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.observability.stack.plugins.plugin_utils import _proof
+from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
+from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
+
+
+def _named(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except (ValueError, KeyError, TypeError) as error:
+        raise AnsibleFilterError(f"{function.__name__}: {error}") from error
+
+
+def verify_plan(model: Any) -> Any:
+    """See verify_plan.yml."""
+    return _named(lambda: _proof.verify_plan(Stack.from_dict(plain(model))))
+
+
+def verify_table(rows: Any) -> Any:
+    """See verify_table.yml."""
+    return _named(_proof.verify_table, plain(rows))
+
+
+def verify_graph(rows: Any, model: Any) -> Any:
+    """See verify_graph.yml."""
+    return _named(lambda: _proof.verify_graph(Stack.from_dict(plain(model)), plain(rows)))
+
+
+class FilterModule:
+    """Offer the filters of `verify`."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {"verify_plan": verify_plan, "verify_table": verify_table, "verify_graph": verify_graph}

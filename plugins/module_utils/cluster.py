@@ -1,0 +1,209 @@
+"""HTTP through the Kubernetes API server: to its own objects, and through its proxy to the Services and pods of one namespace.
+
+Nothing here needs a route into the cluster, so `verify` works wherever kubectl does. All of it may be used from several threads.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.stream import portforward
+
+Query = Sequence[tuple[str, str]]
+
+
+class ClusterError(Exception):
+    """The cluster could not be asked, or refused; the text is for people."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an HTTP server answered. Header names are lower case."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+    def json(self) -> Any:
+        """Return the parsed body. Raises ClusterError when it is not JSON."""
+        try:
+            return json.loads(self.text)
+        except ValueError as error:
+            raise ClusterError(f"expected JSON, got: {self.excerpt()}") from error
+
+    def excerpt(self) -> str:
+        """Return status and the beginning of the body on one line, for a message."""
+        return f"HTTP {self.status}: {' '.join(self.text.split())[:300] or '(empty)'}"
+
+
+class Cluster:
+    """One namespace of a cluster, seen through its API server."""
+
+    def __init__(self, kubeconfig: str, context: str, namespace: str, timeout: float = 15.0) -> None:
+        """Load the credentials; an empty `kubeconfig` or `context` means the usual one. `timeout` (seconds) is that of one request."""
+        self.namespace = namespace
+        self.timeout = timeout
+        self._configuration = client.Configuration()
+        inside = not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ
+        try:
+            if inside:
+                config.load_incluster_config(client_configuration=self._configuration)
+            else:
+                config.load_kube_config(kubeconfig or None, context or None, self._configuration, persist_config=False)
+        except (config.ConfigException, OSError) as error:
+            raise ClusterError(
+                f"no usable kubeconfig ({kubeconfig or 'the default one'}, context {context or 'the current one'}): {error}"
+            ) from error
+        self._api = client.ApiClient(self._configuration)
+
+    def request(
+        self, method: str, path: str, query: Query = (), headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """Return the API server's answer, whatever its status. Raises ClusterError when there is none."""
+        sent = {"accept": "application/json", **(headers or {})}
+        self._api.update_params_for_auth(sent, [], ["BearerToken"])
+        url = f"{self._configuration.host}{path}{'?' + urlencode(query) if query else ''}"
+        try:
+            response = self._api.rest_client.pool_manager.request(
+                method, url, headers=sent, body=body, timeout=self.timeout, redirect=False, retries=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ClusterError(f"the API server {self._configuration.host} does not answer: {error}") from error
+        return Answer(
+            response.status, response.data.decode("utf-8", "replace"), {name.lower(): value for name, value in response.headers.items()}
+        )
+
+    def object(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it refuses."""
+        content = None if body is None else json.dumps(body).encode()
+        answer = self.request(method, path, query, {"content-type": "application/json"}, content)
+        if not 200 <= answer.status < 300:
+            try:
+                message = json.loads(answer.text)["message"]
+            except (ValueError, KeyError, TypeError):
+                message = answer.excerpt()
+            raise ClusterError(f"{method} {path}: {message}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def _named(self, kind: str, name: str = "") -> str:
+        return f"/api/v1/namespaces/{quote(self.namespace)}/{kind}{'/' + quote(name, safe=':') if name else ''}"
+
+    def service(
+        self,
+        name: str,
+        port: int,
+        path: str,
+        *,
+        method: str = "GET",
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Return what one of a Service's ready pods answers; the API server picks one at random for each request."""
+        return self.request(method, f"{self._named('services', f'{name}:{port}')}/proxy{path}", query, headers, body)
+
+    def pod(
+        self,
+        name: str,
+        port: int,
+        path: str,
+        *,
+        method: str = "GET",
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Return what that pod answers on that port."""
+        return self.request(method, f"{self._named('pods', f'{name}:{port}')}/proxy{path}", query, headers, body)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return all nodes."""
+        found: list[dict[str, Any]] = self.object("GET", "/api/v1/nodes")["items"]
+        return found
+
+    def pods(self, selector: Mapping[str, str] | str) -> list[dict[str, Any]]:
+        """Return the pods with these labels (or that match this label selector)."""
+        wanted = selector if isinstance(selector, str) else ",".join(f"{key}={value}" for key, value in selector.items())
+        found: list[dict[str, Any]] = self.object("GET", self._named("pods"), [("labelSelector", wanted)])["items"]
+        return found
+
+    def create_pod(self, definition: Mapping[str, Any]) -> None:
+        """Create a pod."""
+        self.object("POST", self._named("pods"), body=definition)
+
+    def delete_pods(self, names: Sequence[str], grace: int) -> None:
+        """Delete pods, with that many seconds of grace. One that is gone already is none of our business."""
+        for name in names:
+            answer = self.request(
+                "DELETE",
+                self._named("pods", name),
+                headers={"content-type": "application/json"},
+                body=json.dumps({"gracePeriodSeconds": grace}).encode(),
+            )
+            if answer.status not in (200, 202, 404):
+                raise ClusterError(f"pod {name} could not be deleted: {answer.excerpt()}")
+
+    def pod_log(self, name: str) -> list[str]:
+        """Return the complete lines that a pod has written so far."""
+        answer = self.request("GET", f"{self._named('pods', name)}/log")
+        if answer.status != 200:
+            raise ClusterError(f"the log of pod {name} cannot be read: {answer.excerpt()}")
+        return answer.text.split("\n")[:-1]
+
+    def secret(self, name: str) -> dict[str, str]:
+        """Return the decoded content of a Secret."""
+        data = self.object("GET", self._named("secrets", name)).get("data") or {}
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def ingresses(self) -> list[dict[str, Any]]:
+        """Return the Ingresses of the namespace."""
+        found: list[dict[str, Any]] = self.object("GET", f"/apis/networking.k8s.io/v1/namespaces/{quote(self.namespace)}/ingresses")[
+            "items"
+        ]
+        return found
+
+    def forward(self, pod: str, port: int) -> socket.socket:
+        """Return a connected socket to a port of a pod, through the API server. Raises ClusterError when that is refused."""
+        # portforward() swaps a method of its client for the time of the call: one client for each.
+        api = client.CoreV1Api(client.ApiClient(self._configuration))
+        try:
+            connected: socket.socket = portforward(api.connect_get_namespaced_pod_portforward, pod, self.namespace, ports=str(port)).socket(
+                port
+            )
+        except client.ApiException as error:
+            raise ClusterError(f"no port-forward to port {port} of pod {pod}: {error.reason}") from error
+        connected.settimeout(self.timeout)
+        return connected
+
+    def forwarded(self, pod: str, port: int, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None) -> Answer:
+        """Return what a pod answers to a GET through a port-forward: unlike the proxy, that leaves the header `Authorization` alone."""
+        return exchange(self.forward(pod, port), f"{pod}:{port}", "GET", f"{path}{'?' + urlencode(query) if query else ''}", headers)
+
+
+def exchange(
+    connected: socket.socket, host: str, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+) -> Answer:
+    """Send one HTTP request over a connected socket, close it, and return the answer. Raises ClusterError when none comes."""
+    connection = http.client.HTTPConnection(host)
+    connection.sock = connected
+    try:
+        connection.request(method, path, body=body, headers={"connection": "close", **(headers or {})})
+        response = connection.getresponse()
+        return Answer(
+            response.status, response.read().decode("utf-8", "replace"), {name.lower(): value for name, value in response.getheaders()}
+        )
+    except (http.client.HTTPException, OSError) as error:
+        raise ClusterError(f"{host} does not answer {method} {path.split('?')[0]}: {error!r}") from error
+    finally:
+        connection.close()

@@ -1,0 +1,70 @@
+"""HTTPS as a user's browser sees it: a connection to the ingress controller's address, the certificate verified for the real host name."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .cluster import Answer, ClusterError, exchange
+
+
+def split_address(text: str, port: int) -> tuple[str, int]:
+    """Return host and port of `host`, `host:port`, `[v6]` or `[v6]:port`, with a default port. Raises ClusterError for a port that is none."""
+    host, colon, number = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.endswith("]")):
+        return text.strip("[]"), port
+    if not number.isdigit():
+        raise ClusterError(f"{text!r} is no address; write it like 192.0.2.1 or 192.0.2.1:443")
+    return host.strip("[]"), int(number)
+
+
+@dataclass(frozen=True)
+class Front:
+    """The ingress controller: its HTTPS address, its HTTP address if known, the CA certificates (PEM) that users are given, and a timeout in seconds."""
+
+    https: tuple[str, int]
+    http: tuple[str, int] | None
+    ca: str
+    timeout: float = 15.0
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self.ca:
+            context.load_verify_locations(cadata=self.ca)
+            # A self-signed server certificate is its own anchor.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+    def request(self, host: str, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
+        """Return the answer over HTTPS. Raises ClusterError when there is none, or the certificate is not good for `host`."""
+        try:
+            plain = socket.create_connection(self.https, self.timeout)
+        except OSError as error:
+            raise ClusterError(f"nothing listens at {_shown(self.https)}, the address of the ingress: {error}") from error
+        try:
+            secured = self._tls().wrap_socket(plain, server_hostname=host)
+        except ssl.SSLCertVerificationError as error:
+            plain.close()
+            raise ClusterError(
+                f"the certificate that {_shown(self.https)} shows for {host} cannot be trusted: {error.verify_message}"
+            ) from error
+        except OSError as error:
+            plain.close()
+            raise ClusterError(f"{_shown(self.https)} does not speak TLS: {error}") from error
+        return exchange(secured, host, method, path, headers, body)
+
+    def redirect(self, host: str) -> Answer | None:
+        """Return what plain HTTP answers for `host`, or None when its address is not known."""
+        if self.http is None:
+            return None
+        try:
+            plain = socket.create_connection(self.http, self.timeout)
+        except OSError as error:
+            raise ClusterError(f"nothing listens at {_shown(self.http)}, where plain HTTP should redirect to HTTPS: {error}") from error
+        return exchange(plain, host, "GET", "/")
+
+
+def _shown(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"

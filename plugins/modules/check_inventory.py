@@ -1,0 +1,37 @@
+"""Documentation of the action `check_inventory`; the code is in plugins/action."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: check_inventory
+author: observability.stack contributors
+short_description: Check the inventory and derive the model that everything else reads
+version_added: 1.0.0
+description:
+  - Gathers every variable of the stack (C(observability_*) and those of the collection's roles, their defaults included),
+    checks them against the roles' argument specifications and against each other, and sets the fact C(observability_stack),
+    the model that the filters of this collection take.
+  - Talks to nothing. When anything is wrong, it fails with all problems at once, each with the variable, its value and what would be right.
+attributes:
+  check_mode:
+    description: Does the same in check mode.
+    support: full
+options: {}
+"""
+
+EXAMPLES = """
+- name: Check the inventory
+  observability.stack.check_inventory:
+"""
+
+RETURN = """
+ansible_facts:
+  description: C(observability_stack), the checked model.
+  type: dict
+  returned: success
+problems:
+  description: One sentence for each thing that is wrong.
+  type: list
+  elements: str
+  returned: failure
+"""

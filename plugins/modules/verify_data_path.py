@@ -1,0 +1,204 @@
+"""The Ansible module around the proof in module_utils/data_path.py."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify_data_path
+author: observability.stack contributors
+short_description: Proves every arrow of the observability stack on the running cluster
+version_added: 1.0.0
+description:
+  - Sends something of its own through every arrow of the architecture and reads it back, at each replica of each store.
+  - Needs no sample application and no route into the cluster. It talks to the API server (its proxy to Services and pods, and port-forwards), and
+    to the ingress controller as a user does.
+  - Starts one small probe pod on each of some nodes, from the image of Prometheus, and deletes them at the end; what a killed run left
+    behind ends by itself, and is deleted by a run an hour or more later. Beside that it leaves a few samples and log lines in the stores, as any application does.
+  - Looks at the counters that tell of silent loss as well (samples or lines that are rejected, given up, stuck, or not deduplicated).
+  - Fails only when the cluster cannot be asked at all. Whether an arrow failed is in RV(arrows), for the caller to judge.
+requirements:
+  - kubernetes (Python client)
+  - h2 (HTTP/2, for OTLP over gRPC)
+attributes:
+  check_mode:
+    description: Does the same in check mode, where nothing can have been applied for it to prove; callers leave it out then.
+    support: none
+options:
+  plan:
+    description: What to prove and where, from the filter P(observability.stack.verify_plan#filter) over the checked model.
+    type: dict
+    required: true
+  kubeconfig:
+    description: Path of the kubeconfig; the usual one when empty.
+    type: path
+  context:
+    description: Its context; the current one when empty.
+    type: str
+  absent:
+    description:
+      - Components of which the real program does not run here, and why.
+      - An arrow of theirs is reported as C(not tested) with that reason, though it fails when what stands in for them does not deliver.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds after which whatever has not arrived counts as lost.
+    type: int
+    default: 180
+  max_nodes:
+    description: The most nodes that get a probe pod; more than these, and a random choice is made.
+    type: int
+    default: 5
+  ingress_address:
+    description: Address at which users reach the ingress controller by HTTPS, as C(host) or C(host:port). Taken from the status of the Ingresses when empty.
+    type: str
+    default: ""
+  ingress_http_address:
+    description: The same for plain HTTP. When empty, port 80 beside an HTTPS port of 443, otherwise the redirect is not looked at.
+    type: str
+    default: ""
+  grafana_secret:
+    description: Where the Grafana administrator's name and password are.
+    type: dict
+    default: {name: grafana-admin, user_key: admin-user, password_key: admin-password}
+    suboptions: &secret
+      name:
+        description: Name of the Secret.
+        type: str
+        required: true
+      user_key:
+        description: Key of the user name.
+        type: str
+        required: true
+      password_key:
+        description: Key of the password.
+        type: str
+        required: true
+  users_secret:
+    description: Where name and password of the basic authentication at the ingress are.
+    type: dict
+    default: {name: ingress-credentials, user_key: username, password_key: password}
+    suboptions: *secret
+"""
+
+EXAMPLES = r"""
+- name: Prove every arrow
+  observability.stack.verify_data_path:
+    plan: "{{ observability_stack | observability.stack.verify_plan }}"
+    context: my-cluster
+  register: proof
+
+- name: Show the report
+  ansible.builtin.debug:
+    msg: "{{ proof.arrows | observability.stack.verify_table }}"
+"""
+
+RETURN = r"""
+arrows:
+  description: One entry per arrow of the architecture, in its order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    arrow:
+      description: Name of the arrow.
+      type: str
+      sample: prometheus-mimir
+    status:
+      description: C(ok), C(failed) or C(not tested).
+      type: str
+    seconds:
+      description: From sending to reading back at the last place; null when nothing was sent.
+      type: float
+    detail:
+      description: Further facts; for a failure what was expected, what came and where to look; for what was not tested, the reason.
+      type: str
+    sent:
+      description: What was sent.
+      type: str
+    read_back:
+      description: Where and how it was found.
+      type: str
+summary:
+  description: How many arrows ended how.
+  returned: always
+  type: dict
+  sample: {ok: 15, failed: 0, not tested: 2}
+run:
+  description: The word that everything of this run carries, in labels and in log lines.
+  returned: always
+  type: str
+"""
+
+import signal
+import traceback
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+try:
+    from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+    from ansible_collections.observability.stack.plugins.module_utils.data_path import Credentials, Options, Run, prove
+
+    MISSING = None
+except ImportError as error:
+    MISSING = (error.name or str(error), traceback.format_exc())
+
+
+def _secret(default: dict[str, str]) -> dict[str, Any]:
+    # None of these values is a secret; without no_log=False Ansible takes `password_key` for one.
+    keys = {key: {"type": "str", "required": True, "no_log": False} for key in ("name", "user_key", "password_key")}
+    return {"type": "dict", "default": default, "options": keys, "no_log": False}
+
+
+SPEC: dict[str, Any] = {
+    "plan": {"type": "dict", "required": True},
+    "kubeconfig": {"type": "path"},
+    "context": {"type": "str"},
+    "absent": {"type": "dict", "default": {}},
+    "timeout": {"type": "int", "default": 180},
+    "max_nodes": {"type": "int", "default": 5},
+    "ingress_address": {"type": "str", "default": ""},
+    "ingress_http_address": {"type": "str", "default": ""},
+    "grafana_secret": _secret({"name": "grafana-admin", "user_key": "admin-user", "password_key": "admin-password"}),
+    "users_secret": _secret({"name": "ingress-credentials", "user_key": "username", "password_key": "password"}),
+}
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """Run the proof and hand back its rows."""
+    module = AnsibleModule(argument_spec=SPEC)
+    if MISSING:
+        module.fail_json(msg=missing_required_lib(MISSING[0]), exception=MISSING[1])
+    # So that the probe pods are deleted also when the run is called off.
+    signal.signal(signal.SIGTERM, _stop)
+    given = module.params
+
+    def credentials(entry: dict[str, str]) -> Credentials:
+        return Credentials(entry["name"], entry["user_key"], entry["password_key"])
+
+    options = Options(
+        timeout=float(given["timeout"]),
+        max_nodes=given["max_nodes"],
+        absent=given["absent"],
+        ingress_address=given["ingress_address"],
+        ingress_http_address=given["ingress_http_address"],
+        grafana=credentials(given["grafana_secret"]),
+        users=credentials(given["users_secret"]),
+    )
+    try:
+        run = Run(Cluster(given["kubeconfig"] or "", given["context"] or "", given["plan"]["namespace"]), given["plan"], options)
+        rows = prove(run)
+    except ClusterError as error:
+        module.fail_json(msg=f"nothing could be verified: {error}")
+    for warning in run.warnings:
+        module.warn(warning)
+    statuses = [row["status"] for row in rows]
+    summary = {status: statuses.count(status) for status in ("ok", "failed", "not tested")}
+    module.exit_json(changed=False, arrows=rows, summary=summary, run=run.nonce)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Inventories for tests: what the roles' defaults say, with changes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.observability.stack.plugins.plugin_utils import _stack
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def load(path: str) -> Any:
+    """Return the content of a YAML file of the repository."""
+    return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+def roles() -> list[str]:
+    """Return the names of the roles."""
+    return sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    """Return the variables of an inventory that names its cluster and takes every default, with changes."""
+    found = dict(_stack.STACK_DEFAULTS)
+    for defaults in sorted(ROOT.glob("roles/*/defaults/main.yml")):
+        found |= load(str(defaults)) or {}
+    return {**found, "observability_cluster_name": "test", **changes}
+
+
+def stack(**changes: Any) -> _stack.Stack:
+    """Return the checked model of such an inventory. Raises InventoryError."""
+    return _stack.parse(values(**changes), load("versions.yml"))
+
+
+def combinations() -> Iterator[_stack.Stack]:
+    """Return the model of every combination of switched-on components that the inventory may ask for."""
+    given, versions = values(), load("versions.yml")
+    for switches in itertools.product((True, False), repeat=len(_stack.NEEDS)):
+        chosen = {f"{component}_enabled": on for component, on in zip(_stack.NEEDS, switches, strict=True)}
+        try:
+            yield _stack.parse({**given, **chosen}, versions)
+        except _stack.InventoryError:
+            continue

@@ -1,0 +1,257 @@
+"""Build the components of the lab from Go modules, once, into a cache outside the repository.
+
+Each component of components.yml becomes a small Go module that requires the published one and takes over its
+`replace` and go.sum lines, so that the versions are those its authors tested; a component with `folder` is a module
+of this repository and is compiled where it is. A binary lands under a key made
+of its recipe and the Go version; a finished one is never built again, and an interrupted build goes on where Go's
+own cache stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "observability-stack"
+# No debug information: a fifth less to compile and to link. More room for the compiler's own heap: fewer collections.
+COMPILER = {"CGO_ENABLED": "0", "GOGC": "400", "GOFLAGS": "-mod=mod -buildvcs=false -trimpath"}
+GCFLAGS = "-gcflags=all=-dwarf=false"
+
+
+class BuildError(Exception):
+    """A component could not be built; the message says which, and how to see why."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One entry of components.yml.
+
+    `binaries` maps the name of a binary to the package it is compiled from; `minutes` is an estimate for the
+    screen; `recipe` is the entry itself, from which the key is made.
+    """
+
+    name: str
+    binaries: dict[str, str]
+    minutes: float
+    recipe: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """A short hash of everything that decides what the binaries are."""
+        sources = [path.read_text() for path in sorted(self._sources())]
+        facts = json.dumps([self.recipe, sources, COMPILER, GCFLAGS, go_version()], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:12]
+
+    @property
+    def folder(self) -> Path:
+        """Where the binaries of this recipe are kept."""
+        return CACHE / "bin" / f"{self.name}-{self.key}"
+
+    @property
+    def built(self) -> bool:
+        """Whether every binary is there."""
+        return all((self.folder / binary).exists() for binary in self.binaries)
+
+    @property
+    def module(self) -> Path | None:
+        """The folder of a Go module of this repository; None for a published one."""
+        return (HERE / self.recipe["folder"]).resolve() if "folder" in self.recipe else None
+
+    @property
+    def version(self) -> str:
+        """What the screen says about the version."""
+        return str(self.recipe.get("version", "of this repository"))
+
+    def _sources(self) -> Iterable[Path]:
+        if self.module:
+            return (path for path in self.module.rglob("*") if path.is_file())
+        if "main" in self.recipe:
+            return (path for path in (HERE / self.recipe["main"]).iterdir() if path.is_file())
+        return [HERE / self.recipe["builder"]] if "builder" in self.recipe else []
+
+
+def components() -> list[Component]:
+    """Return the components of components.yml in build order."""
+    table = yaml.safe_load((HERE / "components.yml").read_text())
+    return [
+        Component(name, recipe.get("packages", {name: "."}), recipe["minutes"], recipe)
+        for name, recipe in table.items()
+    ]
+
+
+def binary(name: str) -> Path:
+    """Return the path of a built binary; raise BuildError when no component makes it or it is not built yet."""
+    for component in components():
+        if name in component.binaries and component.built:
+            return component.folder / name
+    raise BuildError(f"{name} is not built; run: make lab-build")
+
+
+_GO_VERSION: list[str] = []
+
+
+def go_version() -> str:
+    """Return the version of the Go toolchain; raise BuildError when there is none."""
+    if not _GO_VERSION:
+        if shutil.which("go") is None:
+            raise BuildError("the lab compiles its components with Go >= 1.26, and there is no `go` on the PATH")
+        _GO_VERSION.append(subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout.strip())
+    return _GO_VERSION[0]
+
+
+def build(component: Component, report: Callable[[str], None]) -> None:
+    """Compile the binaries of a component unless they are there.
+
+    `report` is given a line whenever there is something to say. Raises BuildError, with the last lines of the
+    compiler, when it fails; the whole log stays in the cache.
+    """
+    if component.built:
+        return
+    work = CACHE / "src" / f"{component.name}-{component.key}"
+    work.mkdir(parents=True, exist_ok=True)
+    log = work / "build.log"
+    with log.open("w") as stream:
+        try:
+            _prepare(component, work, stream)
+            _compile(component, work, stream, report)
+        except subprocess.CalledProcessError as error:
+            tail = "\n".join(log.read_text().splitlines()[-15:])
+            raise BuildError(f"{component.name}: `{' '.join(map(str, error.cmd))}` failed:\n{tail}\n(the whole log: {log})") from error
+
+
+def _go(arguments: list[str], work: Path, stream: Any, **extra: str) -> None:
+    subprocess.run(
+        ["go", *arguments], cwd=work, env={**os.environ, **COMPILER, **extra}, check=True, stdout=stream, stderr=stream
+    )
+
+
+def _prepare(component: Component, work: Path, stream: Any) -> None:
+    """Write go.mod, go.sum and, where the recipe has them, sources into `work`; nothing for a module of this repository."""
+    recipe = component.recipe
+    if component.module:
+        return
+    if "builder" in recipe:
+        _go(["run", f"{recipe['module']}@{recipe['version']}", f"--config={HERE / recipe['builder']}", "--skip-get-modules", "--skip-compilation"], work, stream,
+            GOFLAGS="-buildvcs=false")
+        return
+    published = json.loads(
+        subprocess.run(
+            ["go", "mod", "download", "-json", f"{recipe['module']}@{recipe['version']}"],
+            cwd=work, capture_output=True, text=True, check=True,
+        ).stdout
+    )
+    folder = Path(published["Dir"])
+    module = json.loads(
+        subprocess.run(["go", "mod", "edit", "-json", str(folder / "go.mod")], capture_output=True, text=True, check=True).stdout
+    )
+    (work / "go.mod").write_text(_module_file(module, recipe))
+    shutil.copy(folder / "go.sum", work / "go.sum")
+    (work / "go.sum").chmod(0o644)
+    if "main" in recipe:
+        for source in (HERE / recipe["main"]).iterdir():
+            shutil.copy(source, work)
+
+
+def _module_file(module: dict[str, Any], recipe: dict[str, Any]) -> str:
+    """Return a go.mod that requires the published module with the versions its authors chose.
+
+    A `replace` by a local folder exists only in their repository: it becomes the published module, of
+    `staging_version` where the recipe names one.
+    """
+    lines = ["module observability.stack/lab", f"go {module['Go']}", f"require {recipe['module']} {recipe['version']}"]
+    lines += [f"godebug {item['Key']}={item['Value']}" for item in module.get("Godebug") or []]
+    lines += [f"require {item['Path']} {item['Version']}" for item in module.get("Require") or []]
+    for item in module.get("Replace") or []:
+        old, new = item["Old"], item["New"]
+        if "Version" in new:
+            lines.append(f"replace {old['Path']} {old.get('Version', '')} => {new['Path']} {new['Version']}")
+        elif "staging_version" in recipe:
+            lines.append(f"replace {old['Path']} => {old['Path']} {recipe['staging_version']}")
+    return "\n".join(lines) + "\n"
+
+
+def _compile(component: Component, work: Path, stream: Any, report: Callable[[str], None]) -> None:
+    """Run `go build` for all binaries of a component in one go, with progress, and move them to their place at once."""
+    recipe = component.recipe
+    source = component.module or work
+    environment = {**os.environ, **COMPILER}
+    if component.module:
+        environment["GOFLAGS"] = environment["GOFLAGS"].replace("-mod=mod", "-mod=readonly")
+    if "main" in recipe or "builder" in recipe:
+        packages = ["."]
+    else:
+        packages = list(component.binaries.values())
+    tags = ["-tags", recipe["tags"]] if "tags" in recipe else []
+    total = len(
+        subprocess.run(
+            ["go", "list", "-deps", *tags, *packages], cwd=source, env=environment, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+    )
+    out = work / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    target = str(out / next(iter(component.binaries))) if packages == ["."] else f"{out}{os.sep}"
+    command = ["go", "build", "-v", GCFLAGS, "-ldflags", f"-s -w {recipe.get('ldflags', '')}", *tags, "-o", target, *packages]
+    with subprocess.Popen(
+        command, cwd=source, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        done = 0
+        for line in process.stderr:
+            stream.write(line)
+            done += 1
+            if done % 100 == 0:
+                report(f"{component.name}: {done} of at most {total} packages")
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    component.folder.parent.mkdir(parents=True, exist_ok=True)
+    out.rename(component.folder)
+    shutil.rmtree(work)
+
+
+def build_all(wanted: Iterable[Component], say: Callable[[str], None] = print) -> None:
+    """Build the wanted components one after the other, with what is done, what is left and an estimate on the screen."""
+    left = [component for component in wanted if not component.built]
+    pace = 1.0
+    for number, component in enumerate(left, start=1):
+        remaining = sum(other.minutes for other in left[number - 1 :]) * pace
+        head = f"build {number}/{len(left)}"
+        say(f"{head} {component.name} {component.version}: about {component.minutes * pace:.0f} min; all that is left: about {remaining:.0f} min")
+        start = time.monotonic()
+        build(component, lambda text, head=head: say(f"{head} {text}"))  # type: ignore[misc]
+        minutes = (time.monotonic() - start) / 60
+        say(f"{head} {component.name}: built in {minutes:.1f} min")
+        # This machine's pace, from what has been built so far; a component that Go had in its cache says nothing.
+        if minutes > component.minutes / 4:
+            pace = (pace + minutes / component.minutes) / 2
+
+
+def main() -> int:
+    """Build all components, or those named on the command line."""
+    names = sys.argv[1:]
+    unknown = set(names) - {component.name for component in components()}
+    if unknown:
+        print(f"no such component: {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    try:
+        build_all([component for component in components() if not names or component.name in names], lambda text: print(text, flush=True))
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

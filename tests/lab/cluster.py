@@ -1,0 +1,327 @@
+"""The lab: a Kubernetes cluster of our own binaries in namespaces of this machine, without Docker and without a registry.
+
+Every step of `up` first looks whether it is needed. So `up` on a running lab changes nothing, and after a crash at any
+point it goes on from what is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import string
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab import build, cgroups, control_plane, images, network, node, packages
+from tests.lab.certificates import Authority
+from tests.lab.interface import Say
+from tests.lab.machine import Machine
+
+MANIFESTS = Path(__file__).with_name("manifests")
+# What the cluster cannot start without; everything else may still be compiling.
+FIRST = ("kubernetes", "programs", "coredns")
+STATE = "lab.json"
+
+
+class LabError(Exception):
+    """The lab cannot do what it was asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class AddOn:
+    """Something that runs in every lab: its manifest, the image it needs and the workload to wait for."""
+
+    manifest: str
+    image: str | None = None
+    namespace: str = "kube-system"
+    workload: str | None = None
+
+
+ADD_ONS = (
+    AddOn("base.yaml"),
+    AddOn("coredns.yaml", "coredns", "kube-system", "deployment/coredns"),
+    AddOn("ingress.yaml", "traefik", "ingress-controller", "daemonset/traefik"),
+)
+
+
+def default_folder() -> Path:
+    """Return the folder of the lab: LAB_DIR, or one below /var/lib."""
+    return Path(os.environ.get("LAB_DIR", "/var/lib/observability-stack-lab")).resolve()
+
+
+class Cluster:
+    """The lab in one folder of this machine; `say` is given a line about each thing that is done."""
+
+    def __init__(self, say: Say, folder: Path | None = None, nodes: int | None = None) -> None:
+        self.folder = folder or default_folder()
+        self._say = say
+        state = self._state()
+        wanted = nodes or int(os.environ.get("LAB_NODES", state["nodes"] if state else "3"))
+        if state and state["nodes"] != wanted:
+            raise LabError(f"the lab has {state['nodes']} nodes and LAB_NODES asks for {wanted}: take it down first")
+        self.plan = network.plan(wanted, state["subnet"] if state else None)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the administrator's kubeconfig."""
+        return self.folder / "admin.kubeconfig"
+
+    def up(self) -> bool:
+        """Bring the lab to the state "running and healthy"; return whether anything had to be done."""
+        _require_root()
+        packages.install(self._say)
+        build.build_all([component for component in build.components() if component.name in FIRST], self._say)
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True)
+        elif not self._state() and any(self.folder.iterdir()):
+            raise LabError(f"{self.folder} is not a folder of the lab and not empty: choose another one with LAB_DIR")
+        with self._locked():
+            (self.folder / STATE).write_text(json.dumps({"nodes": len(self.plan.nodes), "subnet": str(self.plan.subnet)}))
+            return self._start()
+
+    def down(self) -> None:
+        """Remove everything that the lab has made on this machine but its cache."""
+        _require_root()
+        if self.folder.exists() and not self._state() and any(self.folder.iterdir()):
+            raise LabError(f"{self.folder} is not a folder of the lab: left alone")
+        if not self.folder.exists():
+            cgroups.kill()
+            network.remove_all()
+            return
+        with self._locked():
+            cgroups.kill()
+            network.remove_all()
+            # The mark of the lab goes last, so that a removal that was cut short can be repeated.
+            for path in self.folder.iterdir():
+                if path.name != STATE:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(self.folder)
+
+    def load_ready_images(self) -> list[str]:
+        """Put every image that can be made by now on all nodes and start the add-ons that waited for one.
+
+        Returns the names of the images that were new to some node.
+        """
+        with self._locked():
+            loaded = self._load(self._nodes(), images.catalogue())
+            self._apply_add_ons()
+            return loaded
+
+    def load(self, image: images.Image) -> None:
+        """Put one image on all nodes."""
+        with self._locked():
+            self._load(self._nodes(), [image])
+
+    def stop_node(self, name: str) -> None:
+        """Kill everything on a node at once and cut its network: the node is lost."""
+        machine = self._machine(name)
+        machine.stop()
+        network.disconnect(machine.address)
+
+    def start_node(self, name: str) -> None:
+        """Start a lost node again, with its disk as it was, and wait until it is Ready."""
+        with self._locked():
+            self._start_node(self._machine(name))
+            self._wait_for_nodes([name])
+
+    def status(self) -> list[str]:
+        """Return lines for people: what runs, what is Ready, what stands for what."""
+        if not self._state():
+            return ["the lab is down"]
+        lines = []
+        ready = self._ready_nodes()
+        for machine in [control_plane.control_plane(self.folder, self.plan), *self._nodes()]:
+            state = "running" if machine.running else "stopped"
+            if machine.address.pods:
+                state += ", Ready" if machine.name in ready else ", not Ready"
+            lines.append(f"{machine.name:<14} {machine.address.ip:<13} {state}; logs: {machine.logs}")
+        lines.append(f"kubeconfig: {self.kubeconfig}")
+        lines += [f"absent: {name} ({reason})" for name, reason in images.absent().items()]
+        lines += [f"stand-in: {name} is {what}" for name, what in images.stand_ins().items()]
+        return lines
+
+    def kubectl(self, *arguments: str, given: str | None = None, seconds: float = 60) -> str:
+        """Run kubectl as administrator and return what it printed; raises LabError with what it complained about."""
+        command = [str(build.binary("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
+        try:
+            done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"`kubectl {' '.join(arguments)}` did not answer within {seconds:.0f} s") from error
+        if done.returncode:
+            raise LabError(f"`kubectl {' '.join(arguments)}`: {done.stderr.strip()}")
+        return done.stdout
+
+    def _state(self) -> dict[str, Any] | None:
+        try:
+            return dict(json.loads((self.folder / STATE).read_text()))
+        except (OSError, ValueError):
+            return None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let one command at a time change the lab; the lock goes with its process, however that ends."""
+        if not self.folder.exists():
+            raise LabError("the lab is down")
+        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say("another command works on the lab: waiting for it")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _authority(self) -> Authority:
+        return Authority(self.folder / "pki")
+
+    def _nodes(self) -> list[Machine]:
+        return [node.node(self.folder, address) for address in self.plan.nodes]
+
+    def _machine(self, name: str) -> Machine:
+        if not self._state():
+            raise LabError("the lab is down")
+        for machine in self._nodes():
+            if machine.name == name:
+                return machine
+        raise LabError(f"no node {name}; there are: {', '.join(address.name for address in self.plan.nodes)}")
+
+    def _start(self) -> bool:
+        changed = False
+        authority = self._authority()
+        server = f"https://{self.plan.control_plane.ip}:6443"
+        administrator = authority.issue("admin", "kubernetes-admin", ["system:masters"])
+        authority.kubeconfig(self.kubeconfig, server, administrator, "lab")
+        network.connect_control_plane(self.plan)
+
+        brain = control_plane.control_plane(self.folder, self.plan)
+        if not brain.running:
+            changed = True
+            self._say(f"control plane: starting at {server}")
+            brain.stop()
+            control_plane.prepare(brain, self.folder, authority)
+            brain.start()
+        machines = self._nodes()
+        for machine in machines:
+            if not machine.running:
+                changed = True
+                self._say(f"{machine.name}: starting at {machine.address.ip}")
+                self._start_node(machine)
+        with ThreadPoolExecutor(1) as pool:
+            # The nodes take images while the control plane comes up.
+            catalogue = images.catalogue()
+            first = [image for image in catalogue if image.name in ("pause", "coredns")]
+            loading = pool.submit(self._load, machines, first)
+            _wait(60, self._api_ready, f"the API server is not ready; its log: {brain.logs / 'kube-apiserver.log'}")
+            changed |= bool(loading.result())
+        self._wait_for_nodes([machine.name for machine in machines])
+        changed |= bool(self._load(machines, catalogue))
+        changed |= self._apply_add_ons()
+        self._wait_for_add_ons()
+        return changed
+
+    def _start_node(self, machine: Machine) -> None:
+        machine.stop()
+        node.prepare(machine, self.plan, self._authority(), images.PAUSE)
+        network.connect_node(self.plan, machine.address)
+        machine.start()
+
+    def _api_ready(self) -> bool:
+        try:
+            return self.kubectl("get", "--raw", "/readyz", "--request-timeout=2s") == "ok"
+        except LabError:
+            return False
+
+    def _ready_nodes(self) -> set[str]:
+        try:
+            items = json.loads(self.kubectl("get", "nodes", "-o", "json", "--request-timeout=5s"))["items"]
+        except LabError:
+            return set()
+        return {
+            item["metadata"]["name"]
+            for item in items
+            if any(condition["type"] == "Ready" and condition["status"] == "True" for condition in item["status"]["conditions"])
+        }
+
+    def _wait_for_nodes(self, names: list[str]) -> None:
+        _wait(
+            90,
+            lambda: set(names) <= self._ready_nodes(),
+            f"not all of {', '.join(names)} became Ready; their logs: {self.folder}/NODE/logs",
+        )
+
+    def _load(self, machines: list[Machine], wanted: list[images.Image]) -> list[str]:
+        """Put images on the nodes that do not have them, all nodes at a time; return the names of those that were new."""
+        new: list[str] = []
+        with ThreadPoolExecutor(len(machines)) as pool:
+            for image in wanted:
+                archive = images.archive(image)
+                if any(list(pool.map(lambda machine: self._load_on(machine, image, archive), machines))):  # noqa: B023
+                    new.append(image.name)
+        if new:
+            self._say(f"images on the nodes: {', '.join(new)}")
+        return new
+
+    def _load_on(self, machine: Machine, image: images.Image, archive: Path) -> bool:
+        record = machine.folder / "images.json"
+        loaded: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+        if loaded.get(image.reference) == archive.name or not machine.running:
+            return False
+        _wait(
+            30,
+            lambda: node.socket(machine).exists(),
+            f"containerd of {machine.name} does not start; its log: {machine.logs}/containerd.log",
+        )
+        images.load(archive, node.socket(machine))
+        draft = record.with_suffix(".draft")
+        draft.write_text(json.dumps({**loaded, image.reference: archive.name}, indent=2))
+        draft.rename(record)
+        return True
+
+    def _apply_add_ons(self) -> bool:
+        """Apply the manifests whose image is there and that are not applied yet; return whether there were any."""
+        record = self.folder / "add-ons.json"
+        applied: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+        references = {image.name: image.reference for image in images.catalogue()}
+        new = False
+        for add_on in ADD_ONS:
+            if add_on.image and add_on.image not in references:
+                continue
+            text = string.Template((MANIFESTS / add_on.manifest).read_text()).substitute(references, dns_service=network.DNS_SERVICE)
+            if applied.get(add_on.manifest) != text:
+                self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=text)
+                applied[add_on.manifest] = text
+                record.write_text(json.dumps(applied))
+                new = True
+        return new
+
+    def _wait_for_add_ons(self) -> None:
+        applied = json.loads((self.folder / "add-ons.json").read_text())
+        for add_on in ADD_ONS:
+            if add_on.workload and add_on.manifest in applied:
+                self.kubectl("rollout", "status", add_on.workload, f"--namespace={add_on.namespace}", "--timeout=90s", seconds=100)
+
+
+def _wait(seconds: float, condition: Callable[[], bool], message: str) -> None:
+    """Wait until the condition holds; raises LabError with the message when it does not within that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LabError(f"{message} (waited {seconds:.0f} s)")
+        time.sleep(0.3)
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError(
+            "the lab makes namespaces and mounts, so it needs root; or choose another provider with PROVIDER=kind or PROVIDER=existing"
+        )

@@ -1,0 +1,175 @@
+"""Where the stack can run: your own cluster, kind or the lab, and the choice between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.lab import images
+from tests.lab.cluster import Cluster
+from tests.lab.interface import Connection, Provider, ProviderError, Say
+from tests.lab.kind import Kind, unusable
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Existing:
+    """A cluster of your own, named by KUBE_CONTEXT. It is used and never changed: no up, no down, no images."""
+
+    name = "existing"
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        context = environment.get("KUBE_CONTEXT")
+        if not context:
+            raise ProviderError(
+                "PROVIDER=existing needs KUBE_CONTEXT, the name of the context to use; the current context is never taken by accident"
+            )
+        # KUBECONFIG may be a list of files; the collection takes one.
+        paths = [path for path in environment.get("KUBECONFIG", str(Path.home() / ".kube/config")).split(":") if path]
+        self._connection = Connection(_file_with(context, [Path(path) for path in paths]), context)
+
+    def up(self) -> bool:
+        """Do nothing: the cluster is there."""
+        return False
+
+    def down(self) -> None:
+        """Do nothing: the cluster is not ours."""
+
+    def status(self) -> list[str]:
+        """Say which cluster it is."""
+        return [f"your own cluster: context {self._connection.context} of {self._connection.kubeconfig}"]
+
+    def connection(self) -> Connection:
+        """Return the kubeconfig and the context that were named."""
+        return self._connection
+
+    def load_image(self, name: str) -> None:
+        """Refuse: the images of a cluster of your own come from its registry."""
+        raise ProviderError(
+            f"the image of {name} cannot be loaded into your own cluster: push {images.versions()[name]} to a registry it pulls from"
+        )
+
+    def variables(self) -> dict[str, Any]:
+        """Return nothing: the inventory says all about your own cluster."""
+        return {}
+
+
+class Lab:
+    """The cluster of this repository, see README.md here."""
+
+    name = "lab"
+
+    def __init__(self, say: Say) -> None:
+        self.cluster = Cluster(say)
+
+    def up(self) -> bool:
+        """Start what does not run."""
+        return self.cluster.up()
+
+    def down(self) -> None:
+        """Remove processes, namespaces, mounts, control groups and the lab's folder."""
+        self.cluster.down()
+
+    def status(self) -> list[str]:
+        """Return one line per machine and what is absent or a stand-in."""
+        return self.cluster.status()
+
+    def connection(self) -> Connection:
+        """Return the administrator's kubeconfig."""
+        return Connection(self.cluster.kubeconfig, "lab")
+
+    def load_image(self, name: str) -> None:
+        """Put the image of a component on all nodes."""
+        for image in images.catalogue():
+            if image.name == name:
+                return self.cluster.load(image)
+        raise ProviderError(
+            f"there is no binary for the image of {name}; build it (tests/lab/build.py) or put one into the folder LAB_BIN_DIR"
+        )
+
+    def variables(self) -> dict[str, Any]:
+        """Return what the lab has and has not."""
+        absent = images.absent()
+        return {
+            "alloy_enabled": "alloy" not in absent,
+            "verify_absent": absent,
+            "ingress_nginx_install": False,
+            "ingress_nginx_dialect": "community",
+            "verify_ingress_address": f"{self.cluster.plan.nodes[0].ip}:443",
+            "observability_storage_class": "standard",
+        }
+
+
+def choose(say: Say, environment: Mapping[str, str] = os.environ) -> Provider:
+    """Return the provider that PROVIDER names, or else kind when it can work here, or else the lab.
+
+    Raises ProviderError when it names none of them, or one that lacks something.
+    """
+    name = environment.get("PROVIDER") or "auto"
+    if name == "existing":
+        return Existing(environment)
+    if name == "lab":
+        return Lab(say)
+    if name not in ("auto", "kind"):
+        raise ProviderError(f"PROVIDER is {name!r}; it can be existing, kind or lab, or left out")
+    reason = unusable()
+    if reason is None:
+        return Kind(say)
+    if name == "kind":
+        raise ProviderError(f"PROVIDER=kind cannot work: {reason}")
+    say(f"provider lab ({reason})")
+    return Lab(say)
+
+
+def hand_over(provider: Provider, folder: Path = REPOSITORY / "build") -> Path:
+    """Write what Ansible needs to know about the provider's cluster, as extra variables; return the file.
+
+    `kubeconfig` beside it is the cluster's (only for clusters made here: your own stays where it is).
+    """
+    folder.mkdir(exist_ok=True)
+    connection = provider.connection()
+    if provider.name != "existing":
+        target = folder / "kubeconfig"
+        if target != connection.kubeconfig:
+            draft = target.with_name("kubeconfig.draft")
+            draft.touch(mode=0o600)
+            draft.write_bytes(connection.kubeconfig.read_bytes())
+            draft.rename(target)
+        connection = Connection(target, connection.context)
+    variables = {
+        "observability_kubeconfig": str(connection.kubeconfig),
+        "observability_context": connection.context,
+        **provider.variables(),
+    }
+    path = folder / "provider.yml"
+    draft = path.with_name("provider.yml.draft")
+    draft.write_text(
+        f"# Written by `python -m tests.lab up` for the provider {provider.name}.\n" + yaml.safe_dump(variables, sort_keys=False)
+    )
+    draft.rename(path)
+    return path
+
+
+def withdraw(folder: Path = REPOSITORY / "build") -> None:
+    """Remove what `hand_over` wrote."""
+    for name in ("kubeconfig", "provider.yml"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _file_with(context: str, paths: list[Path]) -> Path:
+    """Return the first kubeconfig that has the context; raises ProviderError, with the contexts there are, when none has."""
+    names: list[str] = []
+    for path in paths:
+        try:
+            found = [entry["name"] for entry in yaml.safe_load(path.read_text())["contexts"]]
+        except (OSError, TypeError, KeyError, yaml.YAMLError):
+            continue
+        if context in found:
+            return path
+        names += found
+    where = ", ".join(map(str, paths))
+    raise ProviderError(f"no context {context!r} in {where}; there are: {', '.join(names) or 'none'}")
