@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 from ansible.plugins.loader import init_plugin_loader
+from hypothesis import settings
 
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("repository", deadline=None)
+settings.load_profile("repository")
 init_plugin_loader([str(Path(__file__).resolve().parents[1])])
 
 

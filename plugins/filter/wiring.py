@@ -31,6 +31,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         shims = (
+            _wiring.alloy_settings,
             _wiring.arrows,
             _wiring.data_sources,
             _wiring.external_labels,

@@ -204,6 +204,6 @@ def exchange(
             response.status, response.read().decode("utf-8", "replace"), {name.lower(): value for name, value in response.getheaders()}
         )
     except (http.client.HTTPException, OSError) as error:
-        raise ClusterError(f"{host} does not answer {method} {path.split('?')[0]}: {error!r}") from error
+        raise ClusterError(f"{host} does not answer {method} {path.partition('?')[0]}: {error!r}") from error
     finally:
         connection.close()

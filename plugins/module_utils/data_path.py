@@ -65,15 +65,15 @@ def _probes_in(run: Run, store: Metrics, probes: Mapping[str, str]) -> None:
         for probe, node in probes.items():
             copies = found.get(probe, [])
             if len(copies) > 1:
-                raise Failed(f"{store.name} has {metric} of pod {probe} {len(series)} times; expected once. Labels: {_differing(series)}")
-            if not series:
+                raise Failed(f"{store.name} has {metric} of pod {probe} {len(copies)} times; expected once. Labels: {_differing(copies)}")
+            if not copies:
                 raise NotYet(f"{store.name} has no {metric} of the annotated pod {probe} on {node}; see Status > Target health there")
-            if series[0].samples[-1][1] != 1:
+            if copies[0].samples[-1][1] != 1:
                 raise NotYet(
                     f"{store.name} found pod {probe} on {node} but could not scrape it; can it reach port {PROBE_PORT} there? "
                     "(network policies)"
                 )
-            if run.plan["replica_label"] in series[0].labels:
+            if run.plan["replica_label"] in copies[0].labels:
                 raise Failed(
                     f"{store.name} keeps the label {run.plan['replica_label']}; expected Mimir's HA tracker to take it off "
                     "(limits.accept_ha_samples)"
@@ -197,8 +197,8 @@ def _samples_in(run: Run, store: Metrics, samples: Sequence[Sample]) -> None:
         found.setdefault(series.labels.get("via", ""), []).append(series)
     mark = run.plan["marks"]["otel_collector"]
     for sample in samples:
-        series = found.get(sample.via, [])
-        points = [point for one in series for point in one.samples]
+        copies = found.get(sample.via, [])
+        points = [point for one in copies for point in one.samples]
         if not points:
             raise NotYet(
                 f"{store.name} does not have the OTLP sample sent via {sample.via}; see otelcol_exporter_queue_size and the "
@@ -206,19 +206,19 @@ def _samples_in(run: Run, store: Metrics, samples: Sequence[Sample]) -> None:
             )
         if len(points) > 1:
             raise Failed(
-                f"{store.name} has the OTLP sample sent via {sample.via} {len(points)} times; expected once. Labels: {_differing(series)}"
+                f"{store.name} has the OTLP sample sent via {sample.via} {len(points)} times; expected once. Labels: {_differing(copies)}"
             )
         if points[0] != (sample.milliseconds, sample.value):
             raise Failed(
                 f"{store.name} has {points[0]} for the OTLP sample sent via {sample.via}; expected "
                 f"{(sample.milliseconds, sample.value)} (milliseconds, value)"
             )
-        if series[0].labels.get(run.plan["mark_label"]) != mark:
+        if copies[0].labels.get(run.plan["mark_label"]) != mark:
             raise Failed(
                 f"the OTLP sample in {store.name} has "
-                f"{run.plan['mark_label']}={series[0].labels.get(run.plan['mark_label'], '')!r}; expected {mark!r}, or Prometheus "
-                "sends it "
-                "through the queue of scraped series (resource processor of the collectors, otlp.promote_resource_attributes of Prometheus)"
+                f"{run.plan['mark_label']}={copies[0].labels.get(run.plan['mark_label'], '')!r}; expected {mark!r}, or Prometheus "
+                "sends it through the queue of scraped series "
+                "(resource processor of the collectors, otlp.promote_resource_attributes of Prometheus)"
             )
 
 
@@ -650,19 +650,11 @@ def prove(run: Run) -> list[Row]:
         limit = run.deadline + 2 * run.cluster.timeout
         while len(rows) < len(run.plan["arrows"]):
             try:
-                row = finished.get(timeout=max(limit - time.monotonic(), 0.01))
+                done = finished.get(timeout=max(limit - time.monotonic(), 0.01))
             except queue.Empty:
                 break
-            rows[row["arrow"]] = row
+            rows[done["arrow"]] = done
     finally:
         run.clean()
-    return [
-        rows.get(arrow["name"])
-        or _row(
-            arrow,
-            "failed",
-            f"the check had not ended after {run.options.timeout:.0f} s; a higher verify_timeout may be needed",
-            run.options.timeout,
-        )
-        for arrow in run.plan["arrows"]
-    ]
+    late = f"the check had not ended after {run.options.timeout:.0f} s; a higher verify_timeout may be needed"
+    return [rows.get(arrow["name"]) or _row(arrow, "failed", late, run.options.timeout) for arrow in run.plan["arrows"]]

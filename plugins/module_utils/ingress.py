@@ -11,7 +11,7 @@ from .cluster import Answer, ClusterError, exchange
 
 
 def split_address(text: str, port: int) -> tuple[str, int]:
-    """Return host and port of `host`, `host:port`, `[v6]` or `[v6]:port`, with a default port. Raises ClusterError for a port that is none."""
+    """Return host and port of `host`, `host:port`, `[v6]` or `[v6]:port`, with a default port. Raises ClusterError for no port."""
     host, colon, number = text.rpartition(":")
     if not colon or text.endswith("]") or (":" in host and not host.endswith("]")):
         return text.strip("[]"), port
@@ -22,7 +22,7 @@ def split_address(text: str, port: int) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Front:
-    """The ingress controller: its HTTPS address, its HTTP address if known, the CA certificates (PEM) that users are given, and a timeout in seconds."""
+    """The ingress controller: its HTTPS address, that for HTTP if known, the CA certificates (PEM) that users trust, a timeout in s."""
 
     https: tuple[str, int]
     http: tuple[str, int] | None

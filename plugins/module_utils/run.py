@@ -89,7 +89,11 @@ class Sample:
 
 @dataclass
 class Sent:
-    """What was sent by OTLP: the accepted samples and log bodies, what was refused, and the samples that each collector took through the Service."""
+    """What was sent by OTLP.
+
+    The samples and log bodies that were accepted, what was refused, and how many samples each collector took (`shared`) of the `requests`
+    through the Service.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ DOCUMENTATION = """
 module: check_inventory
 author: observability.stack contributors
 short_description: Check the inventory and derive the model that everything else reads
-version_added: 1.0.0
+version_added: 0.1.0
 description:
   - Gathers every variable of the stack (C(observability_*) and those of the collection's roles, their defaults included),
     checks them against the roles' argument specifications and against each other, and sets the fact C(observability_stack),

@@ -9,10 +9,10 @@ short_description: Proves every arrow of the observability stack on the running 
 version_added: 1.0.0
 description:
   - Sends something of its own through every arrow of the architecture and reads it back, at each replica of each store.
-  - Needs no sample application and no route into the cluster. It talks to the API server (its proxy to Services and pods, and port-forwards), and
-    to the ingress controller as a user does.
-  - Starts one small probe pod on each of some nodes, from the image of Prometheus, and deletes them at the end; what a killed run left
-    behind ends by itself, and is deleted by a run an hour or more later. Beside that it leaves a few samples and log lines in the stores, as any application does.
+  - Needs no sample application and no route into the cluster. It talks to the API server (its proxy to Services and pods, and
+    port-forwards), and to the ingress controller as a user does.
+  - Starts one small probe pod on each of some nodes, from the image of Prometheus, and deletes them at the end. What a killed run left
+    behind ends by itself, and is deleted by a run an hour or more later. The few samples and log lines stay in the stores.
   - Looks at the counters that tell of silent loss as well (samples or lines that are rejected, given up, stuck, or not deduplicated).
   - Fails only when the cluster cannot be asked at all. Whether an arrow failed is in RV(arrows), for the caller to judge.
 requirements:
@@ -48,7 +48,9 @@ options:
     type: int
     default: 5
   ingress_address:
-    description: Address at which users reach the ingress controller by HTTPS, as C(host) or C(host:port). Taken from the status of the Ingresses when empty.
+    description:
+      - Address at which users reach the ingress controller by HTTPS, as C(host) or C(host:port).
+      - Taken from the status of the Ingresses when empty.
     type: str
     default: ""
   ingress_http_address:
@@ -56,27 +58,13 @@ options:
     type: str
     default: ""
   grafana_secret:
-    description: Where the Grafana administrator's name and password are.
-    type: dict
-    default: {name: grafana-admin, user_key: admin-user, password_key: admin-password}
-    suboptions: &secret
-      name:
-        description: Name of the Secret.
-        type: str
-        required: true
-      user_key:
-        description: Key of the user name.
-        type: str
-        required: true
-      password_key:
-        description: Key of the password.
-        type: str
-        required: true
+    description: Secret with C(username) and C(password) of Grafana's administrator.
+    type: str
+    default: grafana-admin
   users_secret:
-    description: Where name and password of the basic authentication at the ingress are.
-    type: dict
-    default: {name: ingress-credentials, user_key: username, password_key: password}
-    suboptions: *secret
+    description: Secret with C(username) and C(password) of the basic authentication at the ingress.
+    type: str
+    default: observability-basic-auth
 """
 
 EXAMPLES = r"""
@@ -136,17 +124,12 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-    from ansible_collections.observability.stack.plugins.module_utils.data_path import Credentials, Options, Run, prove
+    from ansible_collections.observability.stack.plugins.module_utils.data_path import prove
+    from ansible_collections.observability.stack.plugins.module_utils.run import Options, Run
 
     MISSING = None
 except ImportError as error:
     MISSING = (error.name or str(error), traceback.format_exc())
-
-
-def _secret(default: dict[str, str]) -> dict[str, Any]:
-    # None of these values is a secret; without no_log=False Ansible takes `password_key` for one.
-    keys = {key: {"type": "str", "required": True, "no_log": False} for key in ("name", "user_key", "password_key")}
-    return {"type": "dict", "default": default, "options": keys, "no_log": False}
 
 
 SPEC: dict[str, Any] = {
@@ -158,8 +141,9 @@ SPEC: dict[str, Any] = {
     "max_nodes": {"type": "int", "default": 5},
     "ingress_address": {"type": "str", "default": ""},
     "ingress_http_address": {"type": "str", "default": ""},
-    "grafana_secret": _secret({"name": "grafana-admin", "user_key": "admin-user", "password_key": "admin-password"}),
-    "users_secret": _secret({"name": "ingress-credentials", "user_key": "username", "password_key": "password"}),
+    # Names of Secrets, not secrets.
+    "grafana_secret": {"type": "str", "default": "grafana-admin", "no_log": False},
+    "users_secret": {"type": "str", "default": "observability-basic-auth", "no_log": False},
 }
 
 
@@ -176,17 +160,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     given = module.params
 
-    def credentials(entry: dict[str, str]) -> Credentials:
-        return Credentials(entry["name"], entry["user_key"], entry["password_key"])
-
     options = Options(
         timeout=float(given["timeout"]),
         max_nodes=given["max_nodes"],
         absent=given["absent"],
         ingress_address=given["ingress_address"],
         ingress_http_address=given["ingress_http_address"],
-        grafana=credentials(given["grafana_secret"]),
-        users=credentials(given["users_secret"]),
+        grafana_secret=given["grafana_secret"],
+        users_secret=given["users_secret"],
     )
     try:
         run = Run(Cluster(given["kubeconfig"] or "", given["context"] or "", given["plan"]["namespace"]), given["plan"], options)

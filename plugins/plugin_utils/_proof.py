@@ -70,7 +70,7 @@ def verify_plan(stack: Stack) -> dict[str, Any]:
 
 
 def _with_ingress(stack: Stack, arrow: dict[str, Any]) -> dict[str, Any]:
-    """A user comes through the ingress, so that has to be switched on as well."""
+    """Add the ingress to what an arrow from a user needs."""
     closed = ["ingress_nginx"] if arrow["source"] == "user" and not stack.has("ingress_nginx") else []
     return {**arrow, "off": [*arrow["off"], *closed]}
 

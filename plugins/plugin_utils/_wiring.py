@@ -178,9 +178,9 @@ def scrape_annotations(stack: Stack, component: str) -> dict[str, str]:
 
 
 def external_labels(stack: Stack) -> dict[str, str]:
-    """Return Prometheus' external labels. `${POD_NAME}` is expanded by Prometheus from its environment."""
+    """Return Prometheus' external labels. `${POD_NAME}` is expanded by Prometheus from its environment; what the inventory says is not."""
     return {
-        **stack.external_labels,
+        **{name: value.replace("$", "$$") for name, value in stack.external_labels.items()},
         "cluster": stack.cluster_name,
         HA_GROUP_LABEL: f"{stack.namespace}-prometheus",
         HA_REPLICA_LABEL: "${POD_NAME}",
@@ -333,6 +333,29 @@ def push_endpoints(stack: Stack, pusher: str) -> list[dict[str, Any]]:
     ]
 
 
+# --- Alloy --------------------------------------------------------------------------------------------------------------
+
+
+def alloy_settings(stack: Stack) -> dict[str, Any]:
+    """Return what Alloy's configuration takes from the wiring.
+
+    `mark`, `marked_before` and `collector`: the label of pushed series, the one that keeps an application's own value of it, and the mark.
+    `scrape_interval`, `scrape_timeout`, `keep` and `keep_at_most`: durations; samples stay in the write-ahead log for `keep`, also when
+    they were sent, and for `keep_at_most` when a replica does not take them. `endpoints`: see `push_endpoints`. `loki`: its push URL, or empty.
+    """
+    return {
+        "mark": PUSHED_LABEL,
+        "marked_before": f"exported_{PUSHED_LABEL}",
+        "collector": PUSHERS["alloy"],
+        "scrape_interval": f"{stack.scrape_interval}s",
+        "scrape_timeout": f"{min(stack.scrape_interval, 10)}s",
+        "keep": f"{stack.outage_horizon}s",
+        "keep_at_most": f"{max(8 * 3600, 2 * stack.outage_horizon)}s",
+        "endpoints": push_endpoints(stack, "alloy"),
+        "loki": url(stack, "loki", path="/loki/api/v1/push") if stack.has("loki") else "",
+    }
+
+
 # --- Mimir --------------------------------------------------------------------------------------------------------------
 
 # Room above the expected rate: for what was queued during an outage and arrives after it, and for growth.
@@ -369,7 +392,8 @@ def mimir_limits(stack: Stack) -> dict[str, Any]:
 def loki_ingester(stack: Stack) -> dict[str, Any]:
     """Return Loki's `ingester`: a write-ahead log that ends in the store at shutdown, and chunks open long enough for late lines.
 
-    A line is refused once it is half of `max_chunk_age` behind the newest one of its stream (Loki documentation 3.7, "Accept out-of-order writes").
+    A line is refused once it is half of `max_chunk_age` behind the newest one of its stream (Loki documentation 3.7, "Accept out-of-order
+    writes").
     """
     return {
         "max_chunk_age": f"{max(2 * 3600, 4 * stack.outage_horizon)}s",
@@ -546,9 +570,16 @@ _PUBLIC_PATHS: dict[str, tuple[str, ...]] = {
         *(f"/api/v1/{name}" for name in (*_PROMETHEUS_API, "targets", "rules", "alerts", "alertmanagers", "status", "scrape_pools", "notifications", "features")),
     ),
     "mimir": tuple(f"/prometheus/api/v1/{name}" for name in (*_PROMETHEUS_API, "rules", "alerts", "cardinality", "status")),
-    "loki": tuple(
-        f"/loki/api/v1/{name}"
-        for name in ("query", "query_range", "labels", "label", "series", "tail", "index", "patterns", "detected_fields", "detected_field", "detected_labels", "format_query", "rules")
+    "loki": (
+        # Exact: rule groups are set and deleted below it.
+        "=/loki/api/v1/rules",
+        *(
+            f"/loki/api/v1/{name}"
+            for name in (
+                "query", "query_range", "labels", "label", "series", "tail", "index", "patterns",
+                "detected_fields", "detected_field", "detected_labels", "format_query",
+            )
+        ),
     ),
 }  # fmt: skip
 _BODY_SIZE_MEGABYTES = {"grafana": 10, "prometheus": 10, "mimir": 100, "loki": 20}

@@ -8,6 +8,7 @@ import sys
 import time
 
 from tests.lab import build
+from tests.lab.addresses import addresses
 from tests.lab.cluster import LabError
 from tests.lab.interface import Provider, ProviderError
 from tests.lab.packages import PackageError
@@ -22,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("up", help="start the cluster, unless it runs, and write build/provider.yml for Ansible")
     commands.add_parser("down", help="remove the cluster and everything that belongs to it")
     commands.add_parser("status", help="say what runs")
+    commands.add_parser("addresses", help="say where the stack is reached and where its passwords are")
     commands.add_parser("provider", help="say which provider would be used")
     load = commands.add_parser("load", help="put images on the nodes: of the components named, or all that can be made by now")
     load.add_argument("component", nargs="*", help="a name in versions.yml")
@@ -53,6 +55,9 @@ def _run(options: argparse.Namespace) -> None:
             _say(f"{provider.name}: down")
         case "status":
             for line in provider.status():
+                _say(line)
+        case "addresses":
+            for line in addresses(provider):
                 _say(line)
         case "provider":
             _say(provider.name)

@@ -11,7 +11,9 @@ import signal
 import time
 from pathlib import Path
 
-ROOT = "obslab"
+from tests.lab import network
+
+ROOT = network.NAME
 MOUNT = Path("/sys/fs/cgroup")
 
 

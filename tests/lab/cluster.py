@@ -6,6 +6,7 @@ point it goes on from what is there.
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import json
 import os
@@ -64,6 +65,8 @@ class Cluster:
         self.folder = folder or default_folder()
         self._say = say
         state = self._state()
+        if state and state["name"] != network.NAME:
+            raise LabError(f"{self.folder} belongs to the lab {state['name']}, not to {network.NAME}: choose another one with LAB_DIR")
         wanted = nodes or int(os.environ.get("LAB_NODES", state["nodes"] if state else "3"))
         if state and state["nodes"] != wanted:
             raise LabError(f"the lab has {state['nodes']} nodes and LAB_NODES asks for {wanted}: take it down first")
@@ -78,14 +81,27 @@ class Cluster:
         """Bring the lab to the state "running and healthy"; return whether anything had to be done."""
         _require_root()
         packages.install(self._say)
-        build.build_all([component for component in build.components() if component.name in FIRST], self._say)
         if not self.folder.exists():
             self.folder.mkdir(parents=True)
         elif not self._state() and any(self.folder.iterdir()):
             raise LabError(f"{self.folder} is not a folder of the lab and not empty: choose another one with LAB_DIR")
-        with self._locked():
-            (self.folder / STATE).write_text(json.dumps({"nodes": len(self.plan.nodes), "subnet": str(self.plan.subnet)}))
-            return self._start()
+        changed = False
+        with ThreadPoolExecutor(1) as pool, self._locked():
+            state = {"name": network.NAME, "nodes": len(self.plan.nodes), "subnet": str(self.plan.subnet)}
+            (self.folder / STATE).write_text(json.dumps(state))
+            components = build.components()
+            building = pool.submit(build.build_all, components, self._say)
+            first = [component for component in components if component.name in FIRST]
+            while not building.done() and not all(component.built for component in first):
+                time.sleep(1)
+            if not building.done():
+                changed = self._start()
+            # While the rest is compiled, what is ready goes to the nodes.
+            while not building.done():
+                changed |= bool(self._take_new_images())
+                time.sleep(2)
+            building.result()
+            return self._start() or changed
 
     def down(self) -> None:
         """Remove everything that the lab has made on this machine but its cache."""
@@ -111,9 +127,7 @@ class Cluster:
         Returns the names of the images that were new to some node.
         """
         with self._locked():
-            loaded = self._load(self._nodes(), images.catalogue())
-            self._apply_add_ons()
-            return loaded
+            return self._take_new_images()
 
     def load(self, image: images.Image) -> None:
         """Put one image on all nodes."""
@@ -129,8 +143,8 @@ class Cluster:
     def start_node(self, name: str) -> None:
         """Start a lost node again, with its disk as it was, and wait until it is Ready."""
         with self._locked():
-            self._start_node(self._machine(name))
-            self._wait_for_nodes([name])
+            since = self._start_node(self._machine(name))
+            self._wait_for_nodes({name}, since)
 
     def status(self) -> list[str]:
         """Return lines for people: what runs, what is Ready, what stands for what."""
@@ -196,12 +210,13 @@ class Cluster:
         raise LabError(f"no node {name}; there are: {', '.join(address.name for address in self.plan.nodes)}")
 
     def _start(self) -> bool:
+        """Start what does not run and wait until all of it is healthy; return whether anything had to be done."""
         changed = False
         authority = self._authority()
         server = f"https://{self.plan.control_plane.ip}:6443"
-        administrator = authority.issue("admin", "kubernetes-admin", ["system:masters"])
-        authority.kubeconfig(self.kubeconfig, server, administrator, "lab")
+        authority.kubeconfig(self.kubeconfig, server, authority.issue("admin", "kubernetes-admin", ["system:masters"]), "lab")
         network.connect_control_plane(self.plan)
+        since = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
         brain = control_plane.control_plane(self.folder, self.plan)
         if not brain.running:
@@ -215,25 +230,31 @@ class Cluster:
             if not machine.running:
                 changed = True
                 self._say(f"{machine.name}: starting at {machine.address.ip}")
-                self._start_node(machine)
+                since = self._start_node(machine)
         with ThreadPoolExecutor(1) as pool:
             # The nodes take images while the control plane comes up.
-            catalogue = images.catalogue()
-            first = [image for image in catalogue if image.name in ("pause", "coredns")]
-            loading = pool.submit(self._load, machines, first)
+            loading = pool.submit(self._load, machines, [image for image in images.catalogue() if image.name in ("pause", "coredns")])
             _wait(60, self._api_ready, f"the API server is not ready; its log: {brain.logs / 'kube-apiserver.log'}")
             changed |= bool(loading.result())
-        self._wait_for_nodes([machine.name for machine in machines])
-        changed |= bool(self._load(machines, catalogue))
-        changed |= self._apply_add_ons()
+        self._wait_for_nodes({machine.name for machine in machines}, since)
+        changed |= bool(self._take_new_images())
         self._wait_for_add_ons()
         return changed
 
-    def _start_node(self, machine: Machine) -> None:
+    def _take_new_images(self) -> list[str]:
+        """Load what can be made by now and apply the add-ons that waited for it; return the names of new images."""
+        new = self._load(self._nodes(), images.catalogue())
+        self._apply_add_ons()
+        return new
+
+    def _start_node(self, machine: Machine) -> datetime.datetime:
+        """Start a node from its disk; return the moment before which no sign of life can be from this start."""
         machine.stop()
         node.prepare(machine, self.plan, self._authority(), images.PAUSE)
         network.connect_node(self.plan, machine.address)
+        started = datetime.datetime.now(datetime.UTC)
         machine.start()
+        return started
 
     def _api_ready(self) -> bool:
         try:
@@ -241,23 +262,28 @@ class Cluster:
         except LabError:
             return False
 
-    def _ready_nodes(self) -> set[str]:
+    def _ready_nodes(self, since: datetime.datetime | None = None) -> set[str]:
+        """Return the nodes that are Ready, by a sign of life after `since`: the API server takes a while to notice a loss."""
         try:
-            items = json.loads(self.kubectl("get", "nodes", "-o", "json", "--request-timeout=5s"))["items"]
+            listed = json.loads(
+                self.kubectl("get", "nodes,leases.coordination.k8s.io", "--namespace=kube-node-lease", "-o", "json", "--request-timeout=5s")
+            )
         except LabError:
             return set()
-        return {
-            item["metadata"]["name"]
-            for item in items
-            if any(condition["type"] == "Ready" and condition["status"] == "True" for condition in item["status"]["conditions"])
-        }
+        alive, ready = set(), set()
+        for item in listed["items"]:
+            name = item["metadata"]["name"]
+            if item["kind"] == "Lease" and (not since or datetime.datetime.fromisoformat(item["spec"]["renewTime"]) >= since):
+                alive.add(name)
+            if item["kind"] == "Node" and any(
+                entry["type"] == "Ready" and entry["status"] == "True" for entry in item["status"]["conditions"]
+            ):
+                ready.add(name)
+        return alive & ready
 
-    def _wait_for_nodes(self, names: list[str]) -> None:
-        _wait(
-            90,
-            lambda: set(names) <= self._ready_nodes(),
-            f"not all of {', '.join(names)} became Ready; their logs: {self.folder}/NODE/logs",
-        )
+    def _wait_for_nodes(self, names: set[str], since: datetime.datetime) -> None:
+        message = f"not all of {', '.join(sorted(names))} became Ready; their logs: {self.folder}/NODE/logs"
+        _wait(90, lambda: names <= self._ready_nodes(since), message)
 
     def _load(self, machines: list[Machine], wanted: list[images.Image]) -> list[str]:
         """Put images on the nodes that do not have them, all nodes at a time; return the names of those that were new."""

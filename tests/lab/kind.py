@@ -125,6 +125,7 @@ class Kind:
             "ingress_nginx_service_type": "NodePort",
             "ingress_nginx_node_ports": NODE_PORTS,
             "verify_ingress_address": f"127.0.0.1:{HOST_PORTS['https']}",
+            "verify_ingress_http_address": f"127.0.0.1:{HOST_PORTS['http']}",
             "observability_storage_class": "standard",
         }
 

@@ -12,8 +12,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-PREFIX = "obslab-"
-HOST_LINK = "obslab0"
+# A second lab on the same machine needs a name, a folder and addresses of its own.
+NAME = os.environ.get("LAB_NAME", "obslab")
+PREFIX = f"{NAME}-"
+HOST_LINK = f"{NAME}0"
 BRIDGE = "bridge0"
 PODS = "10.244.0.0/16"
 SERVICES = "10.96.0.0/16"

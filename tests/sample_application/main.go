@@ -15,7 +15,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
@@ -202,8 +201,8 @@ func newApplication(o options, who identity, stdout io.Writer) *application {
 var errPending = errors.New("ended with events that were not delivered")
 
 // run serves on listener and delivers events until ctx ends; then it makes no more, delivers what is pending within the drain timeout,
-// and writes the final status to report. It goes on serving until then, also after a stop by HTTP.
-func (a *application) run(ctx context.Context, listener net.Listener, drainTimeout time.Duration, report io.Writer) error {
+// and logs the final status. It goes on serving until then, also after a stop by HTTP.
+func (a *application) run(ctx context.Context, listener net.Listener, drainTimeout time.Duration) error {
 	server := newServer(a.handler())
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -227,9 +226,11 @@ func (a *application) run(ctx context.Context, listener net.Listener, drainTimeo
 	queues.Wait()
 
 	final := a.status()
-	if err := json.NewEncoder(report).Encode(final); err != nil {
+	account, err := json.Marshal(final)
+	if err != nil {
 		return err
 	}
+	slog.Info("ended", "status", string(account)) // quoted, so that no reader of events takes it for one
 	// A scrape that is under way still gets its answer.
 	closing, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -258,7 +259,7 @@ func start(ctx context.Context, arguments []string) error {
 		return err
 	}
 	slog.Info("started", "run", o.run, "address", listener.Addr().String(), "paths", o.paths.String(), "interval", o.interval)
-	return newApplication(o, who, os.Stdout).run(ctx, listener, o.drainTimeout, os.Stderr)
+	return newApplication(o, who, os.Stdout).run(ctx, listener, o.drainTimeout)
 }
 
 func main() {

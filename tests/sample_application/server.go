@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// status is what /status answers.
-type status struct {
+// report is what /status answers.
+type report struct {
 	Run             string       `json:"run"`
 	Started         string       `json:"started"`
 	IntervalSeconds float64      `json:"interval_seconds"`
@@ -40,8 +40,8 @@ type moment struct {
 }
 
 // status takes the account of every path.
-func (a *application) status() status {
-	result := status{
+func (a *application) status() report {
+	result := report{
 		Run: a.identity.run, Started: timestamp(a.clock.start), IntervalSeconds: a.clock.interval.Seconds(), Stopped: a.clock.stopped(),
 	}
 	result.Drained = result.Stopped

@@ -200,7 +200,7 @@ _CHANGES = st.dictionaries(st.sampled_from(_VARIABLES), _JUNK, min_size=1, max_s
 _DEFAULTS = values()
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(_CHANGES)
 def test_junk_is_refused_by_name_or_harmless(changes: dict[str, Any]) -> None:
     try:

@@ -1,0 +1,109 @@
+"""The architecture as a picture, each arrow with its last result: a graph in Graphviz' language, and the SVG that Graphviz makes of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import _wiring
+from ._stack import Stack
+
+_WORDS = {"ok": "✓", "failed": "✗ FAILED", "not tested": "not tested"}
+_TITLES = {
+    "prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "grafana": "Grafana", "alloy": "Alloy",
+    "otel_collector": "OpenTelemetry Collector", "application": "Applications", "user": "Users", "reads": "Reads",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to lay out the graph: Graphviz' direction, its distances in inches, the size of the text in points, and what a space in a label becomes."""
+
+    direction: str
+    between_nodes: float
+    between_ranks: float
+    font_size: int
+    space: str
+
+
+LAYOUTS = {"wide": Layout("LR", 0.35, 0.7, 13, " "), "narrow": Layout("TB", 0.1, 0.5, 17, "\\n")}
+
+
+def graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide") -> str:
+    """Return every arrow of the wiring in the dot language, with the class and the label of its result; colours are left to the page.
+
+    `layout` is `wide` or `narrow` (for a telephone). Raises ValueError for any other.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}; it should be one of {', '.join(LAYOUTS)}")
+    chosen = LAYOUTS[layout]
+    results = {row["arrow"]: row for row in rows}
+    size = f'fontname="Helvetica,Arial,sans-serif", fontsize={chosen.font_size}'
+    lines = [
+        "digraph {",
+        f'  rankdir={chosen.direction}; bgcolor="transparent"; nodesep={chosen.between_nodes}; ranksep={chosen.between_ranks};',
+        f'  node [shape=box, style="rounded,filled", margin="0.2,0.08", {size}];',
+        f"  edge [{size}];",
+    ]
+    arrows = _wiring.arrows(stack)
+    for node in dict.fromkeys(end for arrow in arrows for end in (arrow["source"], arrow["target"])):
+        lines.append(f'  "{node}" [{_attributes({"label": _title(stack, node).replace(" ", chosen.space), "class": _kind(stack, node)})}];')
+    for arrow in arrows:
+        row = results.get(arrow["name"], {"status": "not tested", "seconds": None})
+        took = f" {row['seconds']:.1f} s" if row["status"] == "ok" and row["seconds"] is not None else ""
+        shown = {
+            # Spaces around it keep it off the lines, also where the reader's font is wider than Graphviz thinks.
+            "label": f" {_WORDS[row['status']].replace('not tested', f'not{chosen.space}tested')}{took} ",
+            "class": row["status"].replace(" ", "-"),
+            "id": f"{layout}-{arrow['name']}",
+        }
+        lines.append(f'  "{arrow["source"]}" -> "{arrow["target"]}" [{_attributes(shown)}];')
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _title(stack: Stack, node: str) -> str:
+    count = stack.replicas.get(node, 0) if stack.has(node) else 0
+    return _TITLES.get(node, node) + (f" ×{count}" if count > 1 else "")
+
+
+def _kind(stack: Stack, node: str) -> str:
+    """Return the class of a node: a component, one that is switched off, or something outside the stack."""
+    if node not in _wiring.CATALOGUE:
+        return "outside"
+    return "component" if stack.has(node) else "off"
+
+
+def _attributes(values: Mapping[str, str]) -> str:
+    # A backslash that is there already belongs to the dot language (a line break).
+    return ", ".join(f'{key}="{value}"' for key, value in values.items())
+
+
+def program() -> str:
+    """Return the path of Graphviz: `dot`, or the package of requirements.txt beside this Python; empty when there is neither."""
+    return (
+        shutil.which("dot") or shutil.which("graphviz-pure", path=str(Path(sys.executable).parent)) or shutil.which("graphviz-pure") or ""
+    )
+
+
+def draw(text: str) -> str:
+    """Return the SVG element of a graph in the dot language, without an XML prologue; empty when Graphviz is not installed.
+
+    Raises ValueError with what Graphviz says when it cannot draw that.
+    """
+    path = program()
+    if not path:
+        return ""
+    done = subprocess.run([path, "-Kdot", "-Tsvg"], input=text, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise ValueError(f"Graphviz ({path}) could not draw the graph: {done.stderr.strip()}")
+    return done.stdout[done.stdout.index("<svg") :].strip()
+
+
+def verify_graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide") -> str:
+    """Return the picture of a proof as an SVG element; empty when Graphviz is not installed."""
+    return draw(graph(stack, rows, layout))

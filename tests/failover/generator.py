@@ -1,0 +1,173 @@
+"""The generator: one pod of the sample application, on a node that no fault touches."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
+
+from tests.failover.account import Run
+
+NAMESPACE = "observability-failover"
+POD = "generator"
+_PORT = _wiring.CATALOGUE["sample_application"].ports["http"]
+
+
+def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
+    """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path."""
+    otlp = {name: _wiring.url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
+    arguments = [
+        f"--run-id={identifier}",
+        f"--interval={interval}",
+        f"--metrics-address=:{_PORT}",
+        f"--otlp-grpc-endpoint={urlsplit(otlp['grpc']).netloc}",
+        f"--otlp-http-endpoint={otlp['http']}",
+        f"--paths={','.join(paths)}",
+        *(f"--remote-write-url={endpoint['remote_write']}" for endpoint in _wiring.push_endpoints(stack, "alloy")),
+    ]
+
+    def field(name: str, path: str) -> dict[str, Any]:
+        return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+    attributes = {"k8s.namespace.name": "$(POD_NAMESPACE)", "k8s.pod.name": "$(POD_NAME)", "k8s.pod.uid": "$(POD_UID)"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": POD,
+            "labels": {"app.kubernetes.io/name": "failover-generator"},
+            "annotations": _wiring.scrape_annotations(stack, "sample_application"),
+        },
+        "spec": {
+            "nodeName": node,
+            # A second start would number from one again.
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 5,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "runAsGroup": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "generator",
+                    "image": stack.images["sample_application"],
+                    "imagePullPolicy": "IfNotPresent",
+                    "args": arguments,
+                    "env": [
+                        field("POD_NAME", "metadata.name"),
+                        field("POD_NAMESPACE", "metadata.namespace"),
+                        field("POD_UID", "metadata.uid"),
+                        {"name": "OTEL_SERVICE_NAME", "value": "failover-generator"},
+                        {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": ",".join(f"{key}={value}" for key, value in attributes.items())},
+                    ],
+                    "readinessProbe": {"httpGet": {"path": "/healthz", "port": _PORT}, "periodSeconds": 1},
+                    "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}},
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "readOnlyRootFilesystem": True,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ],
+        },
+    }
+
+
+def choose_node(nodes: Sequence[str], pods: Sequence[dict[str, Any]]) -> str:
+    """Return the node with the fewest Prometheus and collector pods: another one can then be lost."""
+    exposed = Counter(
+        pod["spec"].get("nodeName") for pod in pods if pod["metadata"]["labels"].get("app.kubernetes.io/name") in ("prometheus", "otel-collector")
+    )
+    return min(nodes, key=lambda node: (exposed[node], node))
+
+
+@dataclass
+class Generator:
+    """The running generator. `status` is what it says about itself, see tests/sample_application."""
+
+    cluster: Cluster
+    identifier: str
+
+    @classmethod
+    def start(cls, cluster: Cluster, stack: Stack, node: str, paths: Sequence[str], interval: str) -> Generator:
+        """Start the pod, in place of any that a run before has left, and wait until it answers. `cluster` is seen in NAMESPACE."""
+        found = cls(cluster, f"failover-{secrets.token_hex(4)}")
+        found.remove()
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/name": "failover-generator"}
+        cluster.object(
+            "POST", "/api/v1/namespaces", body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+        )
+        # The service account of a new namespace comes a moment later; without it pods are refused.
+        _until(30, lambda: _created(cluster, pod(stack, found.identifier, node, paths, interval)), "the generator's pod is refused")
+        _until(60, found._answers, "the generator does not start")
+        return found
+
+    def remove(self) -> None:
+        """Remove the namespace with everything in it, and wait until it is gone."""
+        path = f"/api/v1/namespaces/{NAMESPACE}"
+        if self.cluster.request("DELETE", path).status != 404:
+            _until(90, lambda: self.cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} does not go away")
+
+    def _answers(self) -> bool:
+        try:
+            return self.cluster.pod(POD, _PORT, "/healthz").status == 200
+        except ClusterError:
+            return False
+
+    def status(self) -> dict[str, Any]:
+        """Return the account that the generator gives of itself."""
+        return self._ask("GET", "/status")
+
+    def stop(self, patience: float) -> dict[str, Any]:
+        """Let no more events come, wait until all are delivered, and return the last account. Raises ClusterError after `patience` seconds."""
+        self._ask("POST", "/stop")
+        _until(patience, lambda: bool(self.status()["drained"]), "the generator cannot deliver its last events")
+        return self.status()
+
+    def number(self) -> int:
+        """Return the number of the latest event."""
+        return max(int(path["generated"]) for path in self.status()["paths"])
+
+    def run(self) -> Run:
+        """Return the events so far."""
+        status = self.status()
+        start = datetime.fromisoformat(status["started"])
+        return Run(self.identifier, round(start.timestamp() * 1000), round(status["interval_seconds"] * 1000), self.number())
+
+    def _ask(self, method: str, path: str) -> dict[str, Any]:
+        answer = self.cluster.pod(POD, _PORT, path, method=method)
+        if not 200 <= answer.status < 300:
+            raise ClusterError(f"the generator does not answer: {answer.excerpt()}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def _created(cluster: Cluster, definition: dict[str, Any]) -> bool:
+    try:
+        cluster.create_pod(definition)
+    except ClusterError as error:
+        if "serviceaccount" in str(error):
+            return False
+        raise
+    return True
+
+
+def _until(seconds: float, condition: Callable[[], bool], message: str) -> None:
+    """Wait until the condition holds. Raises ClusterError with the message when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{message} (waited {seconds:.0f} s)")
+        time.sleep(0.5)

@@ -1,0 +1,80 @@
+"""Asking each store for every number."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.observability.stack.plugins.module_utils import stores
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, Query
+from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
+
+from tests.failover.account import Run, copies
+
+# The series of each path, as the sample application names them.
+SERIES = {
+    "scrape": "sample_scrape_events_total",
+    "otlp-metrics-grpc": "sample_otlp_grpc_number",
+    "otlp-metrics-http": "sample_otlp_http_number",
+    "remote-write": "sample_remote_write_number",
+}
+# Loki's own limit for the lines of one answer.
+_LINES = 5000
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The stores of a stack, through the API server."""
+
+    cluster: Cluster
+    stack: Stack
+
+    def _headers(self) -> Mapping[str, str]:
+        return {_wiring.TENANT_HEADER: self.stack.tenant} if self.stack.tenant else {}
+
+    def mimir(self, path: str, query: Query) -> Answer:
+        """Return what Mimir answers on a path of its Prometheus API."""
+        return self.cluster.service("mimir", _wiring.port(self.stack, "mimir", "http"), f"/prometheus{path}", query=query, headers=self._headers())
+
+    def prometheus(self, replica: str, path: str, query: Query) -> Answer:
+        """Return what one Prometheus replica answers."""
+        return self.cluster.pod(replica, _wiring.port(self.stack, "prometheus", "http"), path, query=query)
+
+    def loki(self, path: str, query: Query) -> Answer:
+        """Return what Loki answers."""
+        return self.cluster.service("loki", _wiring.port(self.stack, "loki", "http"), path, query=query, headers=self._headers())
+
+    def samples(self, store: str, path: str, run: Run, seconds: int) -> list[tuple[int, float]]:
+        """Return every sample (Unix milliseconds, value) of a path from the last `seconds`, of all series that carry the run's name.
+
+        `store` is `mimir` or a Prometheus pod. A range selector gives raw samples; each series adds its own, so a second series shows as doubling.
+        """
+        metrics = stores.Metrics(
+            store, self.mimir if store == "mimir" else lambda where, query: self.prometheus(store, where, query)
+        )
+        found = metrics.query(f'{SERIES[path]}{{run="{run.identifier}"}}[{seconds}s]')
+        return [sample for series in found for sample in series.samples]
+
+    def numbers(self, store: str, path: str, run: Run, seconds: int) -> Counter[int]:
+        """Return how often a store of metrics has each event of a pushed path."""
+        return copies(run, self.samples(store, path, run, seconds), f"{store} ({path})")
+
+    def log_numbers(self, path: str, run: Run, seconds: int) -> Counter[int]:
+        """Return how often Loki has each event of a path of logs, in whatever stream."""
+        # Every stream has the label service_name, by OTLP or by Loki's own discovery.
+        expression = f'{{service_name=~".+"}} |= `"run":"{run.identifier}"` |= `"path":"{path}"`'
+        end = (run.time(run.last) + seconds * 1000) * 10**6
+        found = [json.loads(line) for line in self._lines(expression, (run.start - 60_000) * 10**6, end)]
+        return Counter(int(event["number"]) for event in found)
+
+    def _lines(self, expression: str, start: int, end: int) -> list[str]:
+        """Return all lines from `start` up to but not including `end`, in Unix nanoseconds: a range that is too full is halved."""
+        query = [("query", expression), ("start", str(start)), ("end", str(end)), ("limit", str(_LINES)), ("direction", "forward")]
+        found = stores.lines(self.loki("/loki/api/v1/query_range", query), "loki")
+        if len(found) < _LINES:
+            return found
+        middle = (start + end) // 2
+        return self._lines(expression, start, middle) + self._lines(expression, middle, end)

@@ -1,0 +1,94 @@
+"""Parts of the lab that need no cluster: certificates, manifests, volumes, settings of the machines."""
+
+from __future__ import annotations
+
+import string
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography import x509
+
+from tests.lab import network, node, volumes
+from tests.lab.certificates import Authority
+from tests.lab.cluster import ADD_ONS, MANIFESTS, AddOn, Cluster, LabError
+
+
+def test_a_certificate_is_signed_by_the_authority_and_says_who_and_where(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("node-1", "system:node:node-1", ["system:nodes"], hosts=["node-1", "10.213.0.11"])
+    certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pair.certificate.read_bytes()))
+    assert certificate.subject.rfc4514_string() == "CN=system:node:node-1,O=system:nodes"
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["node-1"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["10.213.0.11"]
+
+
+def test_private_keys_are_private_and_nothing_is_issued_twice(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue("admin", "kubernetes-admin")
+    before = pair.certificate.read_bytes()
+    assert Authority(tmp_path).issue("admin", "kubernetes-admin").certificate.read_bytes() == before
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*.key")} == {0o600}
+
+
+def test_a_certificate_whose_issue_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue("admin", "kubernetes-admin")
+    pair.certificate.rename(tmp_path / "admin.crt.draft")
+    assert Authority(tmp_path).issue("admin", "kubernetes-admin").certificate.exists()
+
+
+@pytest.mark.parametrize("add_on", ADD_ONS, ids=lambda add_on: add_on.manifest)
+def test_a_manifest_needs_nothing_but_its_image_and_holds_the_workload_that_is_waited_for(add_on: AddOn) -> None:
+    names = {"dns_service": network.DNS_SERVICE, **({add_on.image: "registry.example/it:v1"} if add_on.image else {})}
+    text = string.Template((MANIFESTS / add_on.manifest).read_text()).substitute(names)
+    objects = {(item["kind"].lower(), item["metadata"].get("namespace"), item["metadata"]["name"]) for item in yaml.safe_load_all(text)}
+    if add_on.workload:
+        kind, name = add_on.workload.split("/")
+        assert (kind, add_on.namespace, name) in objects
+
+
+def test_the_storage_class_names_the_provisioner() -> None:
+    documents = list(yaml.safe_load_all((MANIFESTS / "base.yaml").read_text()))
+    assert [item["provisioner"] for item in documents if item["kind"] == "StorageClass"] == [volumes.NAME]
+
+
+def test_a_volume_belongs_to_its_claim_and_to_the_node_that_was_chosen() -> None:
+    claim = types.SimpleNamespace(
+        metadata=types.SimpleNamespace(name="data-loki-0", namespace="observability", uid="1234"),
+        spec=types.SimpleNamespace(access_modes=["ReadWriteOnce"], storage_class_name="standard"),
+    )
+    made = volumes.volume(claim, "node-2", "2Gi")
+    [term] = made["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-2"]}]
+    assert made["spec"]["claimRef"]["uid"] == "1234"
+    # The provisioner's view of the folder, from the host, is the node's /var.
+    assert Path("/", volumes.ON_HOST) == volumes.ON_NODE
+
+
+def test_no_two_nodes_share_a_control_group_or_pod_addresses() -> None:
+    nodes = network.plan(3).nodes
+    assert len({node._kubelet(address)["cgroupRoot"] for address in nodes}) == 3
+    subnets = {node._cni(address)["plugins"][0]["ipam"]["ranges"][0][0]["subnet"] for address in nodes}
+    assert subnets == {address.pods for address in nodes}
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(LabError, match=r"left alone|needs root"):
+        Cluster(print, tmp_path).down()
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_lab_keeps_its_number_of_nodes(tmp_path: Path) -> None:
+    (tmp_path / "lab.json").write_text('{"name": "obslab", "nodes": 3, "subnet": "10.213.0.0/24"}')
+    assert len(Cluster(print, tmp_path).plan.nodes) == 3
+    with pytest.raises(LabError, match="3 nodes and LAB_NODES asks for 1"):
+        Cluster(print, tmp_path, nodes=1)
+
+
+def test_a_lab_does_not_take_the_folder_of_another_one(tmp_path: Path) -> None:
+    (tmp_path / "lab.json").write_text('{"name": "other", "nodes": 3, "subnet": "10.213.0.0/24"}')
+    with pytest.raises(LabError, match="belongs to the lab other"):
+        Cluster(print, tmp_path)
