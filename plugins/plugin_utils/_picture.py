@@ -22,7 +22,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Layout:
-    """How to lay out the graph: Graphviz' direction, its distances in inches, the size of the text in points, and what a space in a label becomes."""
+    """Graphviz' direction, its distances in inches, the size of the text in points, and what a space in a label becomes."""
 
     direction: str
     between_nodes: float
@@ -51,8 +51,9 @@ def graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide")
         f"  edge [{size}];",
     ]
     arrows = _wiring.arrows(stack)
-    for node in dict.fromkeys(end for arrow in arrows for end in (arrow["source"], arrow["target"])):
-        lines.append(f'  "{node}" [{_attributes({"label": _title(stack, node).replace(" ", chosen.space), "class": _kind(stack, node)})}];')
+    nodes = dict.fromkeys(end for arrow in arrows for end in (arrow["source"], arrow["target"]))
+    titles = {node: _title(stack, node).replace(" ", chosen.space) for node in nodes}
+    lines += [f'  "{node}" [{_attributes({"label": title, "class": _kind(stack, node)})}];' for node, title in titles.items()]
     for arrow in arrows:
         row = results.get(arrow["name"], {"status": "not tested", "seconds": None})
         took = f" {row['seconds']:.1f} s" if row["status"] == "ok" and row["seconds"] is not None else ""

@@ -71,7 +71,7 @@ PROMOTED_RESOURCE_ATTRIBUTES = (
     PUSHED_LABEL,
 )  # fmt: skip
 
-# A queued sample or log byte on disk, in bytes: OTLP as protobuf with its resource, uncompressed, plus the store's own overhead (assumed, generous).
+# A queued sample on disk, in bytes: OTLP as protobuf with its resource, uncompressed (assumed, generous); and what the store adds.
 _BYTES_PER_QUEUED_SAMPLE = 400
 _QUEUE_OVERHEAD = 2
 # The largest request with logs, in bytes, that the collector sends; as much as it takes in one over gRPC.
@@ -341,7 +341,8 @@ def alloy_settings(stack: Stack) -> dict[str, Any]:
 
     `mark`, `marked_before` and `collector`: the label of pushed series, the one that keeps an application's own value of it, and the mark.
     `scrape_interval`, `scrape_timeout`, `keep` and `keep_at_most`: durations; samples stay in the write-ahead log for `keep`, also when
-    they were sent, and for `keep_at_most` when a replica does not take them. `endpoints`: see `push_endpoints`. `loki`: its push URL, or empty.
+    they were sent, and for `keep_at_most` when a replica does not take them. `endpoints`: see `push_endpoints`. `loki`: its push URL, or
+    empty.
     """
     return {
         "mark": PUSHED_LABEL,

@@ -21,6 +21,8 @@ OTLP_LOGS = "otlp-logs"
 # Metrics in Mimir and in each Prometheus replica, logs in Loki.
 STORES = {SCRAPE: "mimir", **dict.fromkeys(PUSHED_METRICS, "mimir"), TAILED_LOGS: "loki", OTLP_LOGS: "loki"}
 
+# The columns of the table that hold figures.
+_FIGURES = range(2, 7)
 # How much earlier than a whole interval a scrape may come, as a part of it: timers are late on a busy machine.
 _JITTER = 0.02
 
@@ -141,7 +143,7 @@ def scrapes_lost(gap: float, interval: float) -> int:
 
 
 def scrapes(run: Run, windows: Sequence[Window], times: Sequence[int], interval: int, end: int) -> list[Account]:
-    """Return the account of the scraped series: `times` of its samples, the scrape `interval` and the `end` of the reading, in milliseconds.
+    """Return the account of the scraped series: `times` of its samples, the scrape `interval` and the `end` of the run, in milliseconds.
 
     Here the events are scrapes. `doubled`: samples less than half an interval after the one before, of which an election may bring one, and
     a tracker that keeps both replicas one per interval. `sent` follows: sent = stored + lost - doubled, the scrapes that were due.
@@ -189,6 +191,11 @@ def replicas_differ(windows: Sequence[Window], replicas: Sequence[Mapping[int, i
     return differ
 
 
+def with_differing(account: Account, count: int) -> Account:
+    """Return the account with how many of its events the Prometheus replicas do not have alike."""
+    return dataclasses.replace(account, replicas_differ=count)
+
+
 def judge(account: Account, window: Window) -> Account:
     """Return the account with what it breaks of the promises: `status` is `failed` then, and `detail` says why.
 
@@ -222,12 +229,11 @@ def table(accounts: Sequence[Account]) -> str:
         if line.status == "not tested":
             continue
         gap = f"{line.longest_gap_seconds:.1f} s"
-        rows.append((line.fault, line.path, str(line.sent), str(line.stored), str(line.lost), str(line.doubled), gap, line.status, line.detail))
+        figures = (str(line.sent), str(line.stored), str(line.lost), str(line.doubled), gap)
+        rows.append((line.fault, line.path, *figures, line.status, line.detail))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [
-        "  ".join(cell.rjust(width) if 2 <= column <= 6 else cell.ljust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]
+    aligned = [str.rjust if column in _FIGURES else str.ljust for column in range(len(head))]
+    lines = ["  ".join(align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)) for row in rows]
     skipped: dict[str, list[Account]] = {}
     for line in accounts:
         if line.status == "not tested":

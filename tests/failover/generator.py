@@ -86,11 +86,9 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
 
 
 def choose_node(nodes: Sequence[str], pods: Sequence[dict[str, Any]]) -> str:
-    """Return the node with the fewest Prometheus and collector pods: another one can then be lost."""
-    exposed = Counter(
-        pod["spec"].get("nodeName") for pod in pods if pod["metadata"]["labels"].get("app.kubernetes.io/name") in ("prometheus", "otel-collector")
-    )
-    return min(nodes, key=lambda node: (exposed[node], node))
+    """Return the node with the fewest Prometheus pods and then the fewest collectors: another one can then be lost."""
+    there = Counter((pod["spec"].get("nodeName"), pod["metadata"]["labels"].get("app.kubernetes.io/name")) for pod in pods)
+    return min(nodes, key=lambda node: (there[node, "prometheus"], there[node, "otel-collector"], node))
 
 
 @dataclass
@@ -131,7 +129,10 @@ class Generator:
         return self._ask("GET", "/status")
 
     def stop(self, patience: float) -> dict[str, Any]:
-        """Let no more events come, wait until all are delivered, and return the last account. Raises ClusterError after `patience` seconds."""
+        """Let no more events come, wait until all are delivered, and return the last account.
+
+        Raises ClusterError when that takes longer than `patience` seconds.
+        """
         self._ask("POST", "/stop")
         _until(patience, lambda: bool(self.status()["drained"]), "the generator cannot deliver its last events")
         return self.status()

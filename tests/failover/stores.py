@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.observability.stack.plugins.module_utils import stores
-from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, Query
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, ClusterError, Query
 from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
@@ -37,7 +37,9 @@ class Stores:
 
     def mimir(self, path: str, query: Query) -> Answer:
         """Return what Mimir answers on a path of its Prometheus API."""
-        return self.cluster.service("mimir", _wiring.port(self.stack, "mimir", "http"), f"/prometheus{path}", query=query, headers=self._headers())
+        return self.cluster.service(
+            "mimir", _wiring.port(self.stack, "mimir", "http"), f"/prometheus{path}", query=query, headers=self._headers()
+        )
 
     def prometheus(self, replica: str, path: str, query: Query) -> Answer:
         """Return what one Prometheus replica answers."""
@@ -50,11 +52,9 @@ class Stores:
     def samples(self, store: str, path: str, run: Run, seconds: int) -> list[tuple[int, float]]:
         """Return every sample (Unix milliseconds, value) of a path from the last `seconds`, of all series that carry the run's name.
 
-        `store` is `mimir` or a Prometheus pod. A range selector gives raw samples; each series adds its own, so a second series shows as doubling.
+        `store` is `mimir` or a Prometheus pod. A range selector gives raw samples; a second series shows as doubling.
         """
-        metrics = stores.Metrics(
-            store, self.mimir if store == "mimir" else lambda where, query: self.prometheus(store, where, query)
-        )
+        metrics = stores.Metrics(store, self.mimir if store == "mimir" else lambda where, query: self.prometheus(store, where, query))
         found = metrics.query(f'{SERIES[path]}{{run="{run.identifier}"}}[{seconds}s]')
         return [sample for series in found for sample in series.samples]
 
@@ -67,14 +67,25 @@ class Stores:
         # Every stream has the label service_name, by OTLP or by Loki's own discovery.
         expression = f'{{service_name=~".+"}} |= `"run":"{run.identifier}"` |= `"path":"{path}"`'
         end = (run.time(run.last) + seconds * 1000) * 10**6
-        found = [json.loads(line) for line in self._lines(expression, (run.start - 60_000) * 10**6, end)]
-        return Counter(int(event["number"]) for event in found)
+        found = everything(lambda begin, end: self._lines(expression, begin, end), _LINES, (run.start - 60_000) * 10**6, end)
+        events = [json.loads(line) for line in found]
+        return Counter(int(event["number"]) for event in events)
 
     def _lines(self, expression: str, start: int, end: int) -> list[str]:
-        """Return all lines from `start` up to but not including `end`, in Unix nanoseconds: a range that is too full is halved."""
+        """Return the oldest lines from `start` up to but not including `end`, in Unix nanoseconds; no more than the limit."""
         query = [("query", expression), ("start", str(start)), ("end", str(end)), ("limit", str(_LINES)), ("direction", "forward")]
-        found = stores.lines(self.loki("/loki/api/v1/query_range", query), "loki")
-        if len(found) < _LINES:
-            return found
-        middle = (start + end) // 2
-        return self._lines(expression, start, middle) + self._lines(expression, middle, end)
+        return stores.lines(self.loki("/loki/api/v1/query_range", query), "loki")
+
+
+def everything(read: Callable[[int, int], list[str]], limit: int, start: int, end: int) -> list[str]:
+    """Return what `read` gives for the range from `start` up to but not including `end`, although it gives at most `limit` lines at a time.
+
+    A range that is too full is halved. Raises ClusterError when more than that have one and the same time.
+    """
+    found = read(start, end)
+    if len(found) < limit:
+        return found
+    if end - start <= 1:
+        raise ClusterError(f"{limit} lines or more at {start} ns: they cannot be told apart")
+    middle = (start + end) // 2
+    return everything(read, limit, start, middle) + everything(read, limit, middle, end)

@@ -67,10 +67,8 @@ class Cluster:
         state = self._state()
         if state and state["name"] != network.NAME:
             raise LabError(f"{self.folder} belongs to the lab {state['name']}, not to {network.NAME}: choose another one with LAB_DIR")
-        wanted = nodes or int(os.environ.get("LAB_NODES", state["nodes"] if state else "3"))
-        if state and state["nodes"] != wanted:
-            raise LabError(f"the lab has {state['nodes']} nodes and LAB_NODES asks for {wanted}: take it down first")
-        self.plan = network.plan(wanted, state["subnet"] if state else None)
+        self._wanted = nodes or int(os.environ.get("LAB_NODES") or (state["nodes"] if state else 3))
+        self.plan = network.plan(state["nodes"] if state else self._wanted, state["subnet"] if state else None)
 
     @property
     def kubeconfig(self) -> Path:
@@ -80,6 +78,8 @@ class Cluster:
     def up(self) -> bool:
         """Bring the lab to the state "running and healthy"; return whether anything had to be done."""
         _require_root()
+        if len(self.plan.nodes) != self._wanted:
+            raise LabError(f"the lab has {len(self.plan.nodes)} nodes and LAB_NODES asks for {self._wanted}: take it down first")
         packages.install(self._say)
         if not self.folder.exists():
             self.folder.mkdir(parents=True)

@@ -1,0 +1,181 @@
+"""Counts every event on every path while faults happen: python -m tests.failover.
+
+Needs a running stack. Prints what it does and the table, writes the report, and ends with 1 when a promise is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils._stack import InventoryError
+
+from tests import inventories
+from tests.failover import account
+from tests.failover.account import Account, AccountError, Run, Window
+from tests.failover.faults import FAULTS, OURS, REPOSITORY, Fault, Scene
+from tests.failover.generator import NAMESPACE, Generator, choose_node
+from tests.failover.stores import Stores
+
+VARIABLES = [REPOSITORY / "inventories/local/group_vars/observability.yml", REPOSITORY / "build/provider.yml"]
+# What is still on its way after the last event arrives as long as the stores' figures change now and then.
+_SETTLED_AFTER = 60.0
+_PATIENCE = 900.0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.failover",
+        description=(__doc__ or "").strip(),
+        epilog="faults: " + "; ".join(f"{fault.name}: {fault.what}" for fault in FAULTS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = [fault.name for fault in FAULTS]
+    parser.add_argument("--only", action="append", choices=names, metavar="FAULT", help="only this fault; may be repeated")
+    parser.add_argument("--path", action="append", choices=list(account.STORES), metavar="PATH", help="only this path; may be repeated")
+    parser.add_argument("--interval", default="200ms", help="time between two events of a path, as Go writes it (default: %(default)s)")
+    parser.add_argument("--quiet", type=float, default=40, metavar="SECONDS", help="before a fault and after it (default: %(default)g)")
+    parser.add_argument("--outage", type=float, default=60, metavar="SECONDS", help="how long the stores are away (default: %(default)g)")
+    parser.add_argument("--variables", type=Path, nargs="+", default=VARIABLES, metavar="FILE", help="the inventory's variables")
+    parser.add_argument("--report", type=Path, default=REPOSITORY / "build/reports/failover.json", metavar="FILE")
+    return parser
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run that is over: its events, and its windows."""
+
+    run: Run
+    windows: tuple[Window, ...]
+
+
+def _measure(generator: Generator, scene: Scene, chosen: Sequence[Fault], quiet: float) -> Measured:
+    """Let the faults happen, each in a window of its own, and stop the generator."""
+    windows: list[Window] = []
+    scene.wait_until_well()
+    for fault in chosen:
+        # The first window begins with the first event, each other one where the one before ends.
+        first = generator.number() if windows else 1
+        time.sleep(quiet)
+        _say(f"{fault.name}: {fault.what}")
+        began = time.monotonic()
+        deaths = fault.run(scene)
+        scene.wait_until_well()
+        _say(f"  all is well again after {time.monotonic() - began:.0f} s")
+        time.sleep(quiet)
+        windows.append(Window(fault.name, first, deaths))
+    _say("no more events; waiting until the last ones are delivered")
+    generator.stop(_PATIENCE)
+    return Measured(generator.run(), tuple(windows))
+
+
+def _read(stores: Stores, measured: Measured, paths: Sequence[str]) -> list[Account]:
+    """Return the account of every path, as the stores are now."""
+    run, windows = measured.run, measured.windows
+    seconds = int(time.time() - run.start / 1000) + 60
+    found: list[Account] = []
+    for path in paths:
+        if path == account.SCRAPE:
+            interval = stores.stack.scrape_interval * 1000
+            times = [when for when, _ in stores.samples("mimir", path, run, seconds)]
+            # What came after the last event belongs to no window.
+            found += account.scrapes(run, windows, [when for when in times if when <= run.time(run.last)], interval, run.time(run.last))
+        elif path in account.PUSHED_METRICS:
+            lines = account.events(path, run, windows, stores.numbers("mimir", path, run, seconds))
+            replicas = [stores.numbers(replica, path, run, seconds) for replica in _wiring.pod_names(stores.stack, "prometheus")]
+            differ = account.replicas_differ(windows, replicas)
+            found += [account.with_differing(line, count) for line, count in zip(lines, differ, strict=True)]
+        else:
+            found += account.events(path, run, windows, stores.log_numbers(path, run, seconds))
+    by_fault = {window.fault: window for window in windows}
+    return [account.judge(line, by_fault[line.fault]) for line in found]
+
+
+def _settled(stores: Stores, measured: Measured, paths: Sequence[str]) -> list[Account]:
+    """Read again and again until nothing is broken, or nothing has changed for a minute; return the last reading."""
+    began = changed = time.monotonic()
+    latest = _read(stores, measured, paths)
+    while any(line.status == "failed" for line in latest) and time.monotonic() < min(changed + _SETTLED_AFTER, began + _PATIENCE):
+        time.sleep(5)
+        reading = _read(stores, measured, paths)
+        if reading != latest:
+            latest, changed = reading, time.monotonic()
+    return latest
+
+
+def _write(path: Path, lines: Sequence[Account]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(json.dumps([line.to_dict() for line in lines], indent=2) + "\n")
+    draft.rename(path)
+
+
+def _run(options: argparse.Namespace) -> bool:
+    """Run, report, and return whether every promise was kept."""
+    variables: dict[str, Any] = {}
+    for path in options.variables:
+        variables |= yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    stack = inventories.stack(**variables)
+    kubeconfig, context = variables.get("observability_kubeconfig", ""), variables.get("observability_context", "")
+    provider = "lab" if context == "lab" else "kind" if context.startswith("kind-") else "existing"
+    cluster = Cluster(kubeconfig, context, stack.namespace)
+    node = choose_node([node["metadata"]["name"] for node in cluster.nodes()], cluster.pods(OURS))
+    absent = variables.get("verify_absent") or {}
+    scene = Scene(cluster, stack, provider, absent, node, options.outage, _say)
+
+    asked = options.path or list(account.STORES)
+    untestable = {account.TAILED_LOGS: absent.get("alloy", "alloy is switched off")} if not stack.has("alloy") else {}
+    paths = [path for path in asked if path not in untestable]
+    wanted = [fault for fault in FAULTS if not options.only or fault.name in options.only]
+    obstacles = {fault.name: reason for fault in wanted if (reason := fault.obstacle(scene))}
+    chosen = [fault for fault in wanted if fault.name not in obstacles]
+    generator = Generator(Cluster(kubeconfig, context, NAMESPACE), "")
+    try:
+        _say(f"generator on {node}: one event per {options.interval} on {', '.join(paths)}")
+        generator = Generator.start(generator.cluster, stack, node, paths, options.interval)
+        measured = _measure(generator, scene, chosen, options.quiet)
+        lines = _settled(Stores(cluster, stack), measured, paths)
+    finally:
+        generator.remove()
+    lines += [account.not_tested(path, fault.name, untestable[path]) for path in asked if path in untestable for fault in chosen]
+    lines += [account.not_tested(path, name, reason) for name, reason in obstacles.items() for path in asked]
+    order = [fault.name for fault in FAULTS]
+    lines.sort(key=lambda line: (order.index(line.fault), asked.index(line.path)))
+    _write(options.report, lines)
+    print(account.table(lines), end="")
+    failed = sum(line.status == "failed" for line in lines)
+    tested = sum(line.status != "not tested" for line in lines)
+    print(f"{tested - failed} passed, {failed} failed, {len(lines) - tested} not tested; report: {options.report}")
+    return failed == 0
+
+
+def main() -> int:
+    """Run; return 0 when every promise was kept, 1 when one is broken, 2 when nothing could be measured."""
+    options = _parser().parse_args()
+    # Whoever ends this run also wants its traces gone.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return 0 if _run(options) else 1
+    except (ClusterError, AccountError, InventoryError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

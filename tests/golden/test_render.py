@@ -1,0 +1,367 @@
+"""What an inventory renders to: compared with what is expected, and checked by those who have to take it.
+
+`expected/minimal` holds whole manifests; of every other inventory there is only the difference to it, which shows what its variables do.
+`make golden`, or `pytest tests/golden --update-golden`, writes both anew.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.inventories import ROOT, load, values
+from tests.lab import build
+
+EXPECTED = Path(__file__).parent / "expected"
+VARIANTS = Path(__file__).parent / "inventories"
+KUBERNETES = "1.36"
+# A run of ansible-playbook each, and the clusters of its inventory.
+SOURCES: dict[Path, list[str]] = {
+    **{path: [path.name] for path in sorted((ROOT / "inventories").iterdir())},
+    VARIANTS: sorted(path.stem for path in (VARIANTS / "host_vars").iterdir()),
+}
+CLUSTERS = [cluster for clusters in SOURCES.values() for cluster in clusters]
+BASE = "minimal"
+
+Rendered = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Return cluster -> component -> objects, as playbooks/render.yml writes them."""
+    folder = tmp_path_factory.mktemp("rendered")
+    for source in SOURCES:
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).with_name("ansible-playbook")),
+                "playbooks/render.yml",
+                f"--inventory={source}",
+                "--extra-vars",
+                f'{{"render_folder": "{folder}/{{{{ inventory_hostname }}}}"}}',
+            ],
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return {
+        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((folder / cluster).iterdir())} for cluster in CLUSTERS
+    }
+
+
+# --- as expected ------------------------------------------------------------------------------------------------------
+
+
+def readable(objects: list[dict[str, Any]]) -> str:
+    """Return manifests in which every text of several lines stands as it is, line by line."""
+    blocks: list[str] = []
+
+    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+        if "\n" not in text:
+            return dumper.represent_str(text)  # type: ignore[no-any-return, no-untyped-call]
+        blocks.append(text)
+        return dumper.represent_str(f"<block {len(blocks) - 1}>")  # type: ignore[no-any-return, no-untyped-call]
+
+    def block(match: re.Match[str]) -> str:
+        text = blocks[int(match["number"])]
+        lines = [f"{match['indent']}  {line}" if line else "" for line in text.rstrip("\n").split("\n")]
+        return "\n".join([f"{match['indent']}{match['key']}: |", *lines])
+
+    dumper = type("Readable", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
+    dumper.add_representer(str, represent)
+    dumped = "---\n".join(yaml.dump(item, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000) for item in objects)
+    return re.sub(r"(?m)^(?P<indent> *)(?P<key>\S+): <block (?P<number>\d+)>$", block, dumped)
+
+
+def difference(base: str, other: str) -> str:
+    """Return a unified diff without line numbers, so that a change further up leaves it alone."""
+    lines = difflib.unified_diff(base.splitlines(), other.splitlines(), lineterm="", n=2)
+    return "\n".join("@@" if line.startswith("@@") else line for line in lines if not line.startswith(("--- ", "+++ "))) + "\n"
+
+
+def expected_files(cluster: str, rendered: Rendered) -> dict[str, str]:
+    """Return the names and contents of the golden files of a cluster."""
+    base = {component: readable(objects) for component, objects in rendered[BASE].items()}
+    if cluster == BASE:
+        return {f"{component}.yaml": text for component, text in base.items()}
+    files = {}
+    for component, objects in rendered[cluster].items():
+        text = readable(objects)
+        files[f"{component}.yaml" if component not in base else f"{component}.diff"] = text if component not in base else difference(base[component], text)
+    # A component that is switched off renders nothing, and says so.
+    return files | {f"{component}.diff": "not rendered\n" for component in base.keys() - rendered[cluster].keys()}
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_an_inventory_renders_to_what_is_expected(cluster: str, rendered: Rendered, request: pytest.FixtureRequest) -> None:
+    files = expected_files(cluster, rendered)
+    folder = EXPECTED / cluster
+    if request.config.getoption("--update-golden"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    found = {path.name: path.read_text() for path in folder.iterdir()} if folder.exists() else {}
+    for name in sorted(files.keys() | found.keys()):
+        assert files.get(name) == found.get(name), f"{cluster}/{name} differs; if that is meant, write it with --update-golden"
+
+
+def test_the_variant_with_most_variables_has_all_of_them() -> None:
+    known = {name for name in values() if not name.startswith(("__", "common_")) and not name.endswith("_stack")}
+    assert set(load(str(VARIANTS / "host_vars/most_variables.yml"))) == known
+
+
+# --- what Kubernetes takes --------------------------------------------------------------------------------------------
+
+
+def objects_of(cluster: str, rendered: Rendered) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return every object of a cluster with its component."""
+    for component, objects in rendered[cluster].items():
+        for item in objects:
+            yield component, item
+
+
+@dataclass(frozen=True)
+class Pod:
+    """The pod template of a workload, and the component that it belongs to."""
+
+    component: str
+    workload: dict[str, Any]
+    spec: dict[str, Any]
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
+
+
+def pods_of(cluster: str, rendered: Rendered) -> list[Pod]:
+    """Return the pod templates of a cluster."""
+    found = [
+        Pod(component, item, item["spec"]["template"]["spec"])
+        for component, item in objects_of(cluster, rendered)
+        if item["kind"] in ("StatefulSet", "Deployment", "DaemonSet")
+    ]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_every_object_follows_the_schema_of_kubernetes(cluster: str, rendered: Rendered) -> None:
+    for _, item in objects_of(cluster, rendered):
+        kubernetes_validate.validate(item, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_every_object_is_ours_and_there_once(cluster: str, rendered: Rendered) -> None:
+    seen = set()
+    for component, item in objects_of(cluster, rendered):
+        metadata = item["metadata"]
+        identity = (item["kind"], metadata.get("namespace"), metadata["name"])
+        assert identity not in seen
+        seen.add(identity)
+        assert metadata["labels"]["app.kubernetes.io/name"] == component.replace("_", "-"), identity
+        assert metadata["labels"]["app.kubernetes.io/part-of"] == "observability-stack"
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "ansible"
+        assert "app.kubernetes.io/instance" in metadata["labels"]
+        assert "app.kubernetes.io/component" in metadata["labels"]
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_what_an_object_refers_to_is_rendered_too(cluster: str, rendered: Rendered) -> None:
+    by_kind: dict[str, set[tuple[Any, str]]] = {}
+    for _, item in objects_of(cluster, rendered):
+        by_kind.setdefault(item["kind"], set()).add((item["metadata"].get("namespace"), item["metadata"]["name"]))
+    for pod in pods_of(cluster, rendered):
+        namespace = pod.workload["metadata"]["namespace"]
+        template_labels = pod.workload["spec"]["template"]["metadata"]["labels"]
+        assert pod.workload["spec"]["selector"]["matchLabels"].items() <= template_labels.items()
+        if "serviceAccountName" in pod.spec:
+            assert (namespace, pod.spec["serviceAccountName"]) in by_kind["ServiceAccount"]
+        if "serviceName" in pod.workload["spec"]:
+            assert (namespace, pod.workload["spec"]["serviceName"]) in by_kind["Service"]
+        claims = {claim["metadata"]["name"] for claim in pod.workload["spec"].get("volumeClaimTemplates", [])}
+        volumes = {volume["name"]: volume for volume in pod.spec.get("volumes", [])}
+        for container in pod.containers:
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= claims | set(volumes)
+            ports = {port["name"] for port in container.get("ports", [])}
+            for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+                assert container.get(name, {}).get("httpGet", {}).get("port") in {None, *ports}
+        for volume in volumes.values():
+            if "configMap" in volume:
+                assert (namespace, volume["configMap"]["name"]) in by_kind["ConfigMap"]
+            if "persistentVolumeClaim" in volume:
+                assert (namespace, volume["persistentVolumeClaim"]["claimName"]) in by_kind["PersistentVolumeClaim"]
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_pods_satisfy_the_restricted_pod_security_standard(cluster: str, rendered: Rendered) -> None:
+    enforced = {
+        item["metadata"]["name"]: item["metadata"]["labels"].get("pod-security.kubernetes.io/enforce")
+        for _, item in objects_of(cluster, rendered)
+        if item["kind"] == "Namespace"
+    }
+    for pod in pods_of(cluster, rendered):
+        level = enforced[pod.workload["metadata"]["namespace"]]
+        assert level in ("restricted", "privileged")
+        for container in pod.containers:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["allowPrivilegeEscalation"] is False
+            assert not security.get("privileged", False)
+            assert security["capabilities"]["drop"] == ["ALL"]
+        assert pod.spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        # Alloy alone reads the files of its node, as root, and only where the namespace lets it.
+        if pod.component == "alloy" and level == "privileged":
+            continue
+        assert pod.spec["securityContext"]["runAsNonRoot"] is True
+        assert pod.spec["securityContext"]["runAsUser"] > 0
+        assert not any(pod.spec.get(field) for field in ("hostNetwork", "hostPID", "hostIPC"))
+        assert not any("hostPath" in volume for volume in pod.spec.get("volumes", []))
+        for container in pod.containers:
+            assert not any("hostPort" in port for port in container.get("ports", []))
+            assert set(container["securityContext"]["capabilities"].get("add", [])) <= {"NET_BIND_SERVICE"}
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_containers_have_limits_and_leave_the_entry_point_of_their_image_alone(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        for container in pod.containers:
+            assert "command" not in container
+            assert container["imagePullPolicy"] == "IfNotPresent"
+            for kind in ("requests", "limits"):
+                assert set(container["resources"][kind]) >= {"cpu", "memory"}, (pod.component, kind)
+
+
+@pytest.mark.parametrize("cluster", [cluster for cluster in CLUSTERS if cluster != "most_variables"])
+def test_images_are_those_of_the_one_place_for_versions(cluster: str, rendered: Rendered) -> None:
+    versions = {component: f"{entry['image']}:{entry['tag']}" for component, entry in load("versions.yml").items()}
+    for pod in pods_of(cluster, rendered):
+        for container in pod.containers:
+            assert container["image"].split("@")[0] == versions[pod.component]
+
+
+def test_a_registry_prefix_reaches_every_image(rendered: Rendered) -> None:
+    for pod in pods_of("most_variables", rendered):
+        for container in pod.containers:
+            assert container["image"].startswith("registry.example.org/mirror/")
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_roll_outs_drain_before_they_stop(cluster: str, rendered: Rendered) -> None:
+    disruption = {
+        tuple(item["spec"]["selector"]["matchLabels"].items()) for _, item in objects_of(cluster, rendered) if item["kind"] == "PodDisruptionBudget"
+    }
+    for pod in pods_of(cluster, rendered):
+        if pod.component in ("alloy", "sample_application"):
+            continue
+        spec = pod.workload["spec"]
+        sleep = pod.containers[-1]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert pod.spec["terminationGracePeriodSeconds"] > sleep > 0
+        # One pod may go at a time; a budget on a single one would block every drain.
+        assert (tuple(spec["selector"]["matchLabels"].items()) in disruption) == (spec["replicas"] > 1), pod.component
+
+
+# --- what the components take -----------------------------------------------------------------------------------------
+
+
+def configuration(cluster: str, component: str, rendered: Rendered, folder: Path) -> list[str]:
+    """Write the files that a component mounts below `folder`, and return its arguments with the paths changed accordingly."""
+    if component not in rendered[cluster]:
+        pytest.skip(f"{component} is switched off")
+    maps = {item["metadata"]["name"]: item["data"] for item in rendered[cluster][component] if item["kind"] == "ConfigMap"}
+    (pod,) = (pod for pod in pods_of(cluster, rendered) if pod.component == component)
+    arguments = list(pod.containers[-1].get("args", []))
+    volumes = {volume["name"]: volume["configMap"]["name"] for volume in pod.spec["volumes"] if "configMap" in volume}
+    for mount in pod.containers[-1]["volumeMounts"]:
+        if mount["name"] in volumes:
+            place = folder / mount["mountPath"].strip("/")
+            place.mkdir(parents=True)
+            for name, text in maps[volumes[mount["name"]]].items():
+                (place / name).write_text(text.replace(mount["mountPath"], str(place)))
+            arguments = [argument.replace(mount["mountPath"], str(place)) for argument in arguments]
+    return arguments
+
+
+def binary(name: str) -> Path:
+    """Return a component's program, or skip the test where there is none."""
+    given = Path(os.environ.get("LAB_BIN_DIR", "/nonexistent")) / name
+    if given.exists():
+        return given
+    try:
+        return build.binary(name)
+    except build.BuildError as error:
+        pytest.skip(str(error))
+
+
+def accept(command: list[str | Path], **environment: str) -> None:
+    """Fail with what a program says, unless it ends well."""
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_prometheus_takes_its_configuration_and_rules(cluster: str, rendered: Rendered, tmp_path: Path) -> None:
+    promtool = binary("promtool")
+    arguments = configuration(cluster, "prometheus", rendered, tmp_path)
+    file = next(argument.partition("=")[2] for argument in arguments if argument.startswith("--config.file="))
+    # Checks the files of rules too, which the configuration names.
+    accept([promtool, "check", "config", "--lint=all", "--lint-fatal", file])
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_mimir_takes_its_configuration(cluster: str, rendered: Rendered, tmp_path: Path) -> None:
+    program = binary("mimir")
+    # Reads and checks everything, and ends before it starts a module.
+    accept([program, *configuration(cluster, "mimir", rendered, tmp_path), "-modules"])
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_loki_takes_its_configuration(cluster: str, rendered: Rendered, tmp_path: Path) -> None:
+    program = binary("loki")
+    accept([program, *configuration(cluster, "loki", rendered, tmp_path), "-verify-config"])
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_the_collector_takes_its_configuration(cluster: str, rendered: Rendered, tmp_path: Path) -> None:
+    program = binary("otelcol-k8s")
+    accept([program, "validate", *configuration(cluster, "otel_collector", rendered, tmp_path)])
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_alloy_takes_its_configuration(cluster: str, rendered: Rendered, tmp_path: Path) -> None:
+    program = binary("alloy")
+    _, file, *arguments = configuration(cluster, "alloy", rendered, tmp_path)
+    accept([program, "validate", file, *(argument for argument in arguments if argument.startswith("--stability"))])
+    accept([program, "fmt", "--test", file])
+
+
+@pytest.mark.parametrize("program", ["promtool", "mimir", "loki", "otelcol-k8s"])
+def test_a_checker_refuses_a_misspelt_key(program: str, rendered: Rendered, tmp_path: Path) -> None:
+    component = {"promtool": "prometheus", "otelcol-k8s": "otel_collector"}.get(program, program)
+    found = binary(program)
+    arguments = configuration(BASE, component, rendered, tmp_path)
+    file = next(argument.partition("=")[2] for argument in arguments if re.match(r"--?config(\.file)?=", argument))
+    Path(file).write_text(Path(file).read_text() + "\nmisspelt: true\n")
+    command: list[str | Path] = {
+        "promtool": [found, "check", "config", file],
+        "mimir": [found, *arguments, "-modules"],
+        "loki": [found, *arguments, "-verify-config"],
+        "otelcol-k8s": [found, "validate", *arguments],
+    }[program]
+    with pytest.raises(AssertionError, match="misspelt"):
+        accept(command)

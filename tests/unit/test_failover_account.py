@@ -1,0 +1,192 @@
+"""What the accounting test makes of what it reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import inventories
+from tests.failover import account, generator
+from tests.failover.account import Account, AccountError, Run, Window
+from tests.failover.stores import everything
+
+# Ten events, one per second; the fault begins with the fifth.
+RUN = Run("r", start=1_000_000, interval=1000, last=10)
+WINDOWS = (Window("none", 1), Window("kill", 5))
+ALL = dict.fromkeys(range(1, 11), 1)
+
+
+def figures(accounts: list[Account]) -> list[tuple[Any, ...]]:
+    return [(line.fault, line.sent, line.stored, line.lost, line.doubled, line.longest_gap_seconds) for line in accounts]
+
+
+@pytest.mark.parametrize(
+    ("stored", "before", "during"),
+    [
+        (ALL, (4, 4, 0, 0, 1.0), (6, 6, 0, 0, 1.0)),
+        ({**ALL, 6: 0, 7: 0}, (4, 4, 0, 0, 1.0), (6, 4, 2, 0, 3.0)),
+        ({**ALL, 4: 0, 5: 0}, (4, 3, 1, 0, 3.0), (6, 5, 1, 0, 1.0)),
+        ({**ALL, 1: 0}, (4, 3, 1, 0, 2.0), (6, 6, 0, 0, 1.0)),
+        ({**ALL, 9: 0, 10: 0}, (4, 4, 0, 0, 1.0), (6, 4, 2, 0, 3.0)),
+        ({**ALL, 2: 3, 8: 2}, (4, 4, 0, 2, 1.0), (6, 6, 0, 1, 1.0)),
+        ({}, (4, 0, 4, 0, 11.0), (6, 0, 6, 0, 0.0)),
+    ],
+    ids=["all", "two lost", "lost over the border", "first lost", "last lost", "doubled", "nothing"],
+)
+def test_events(stored: dict[int, int], before: tuple[Any, ...], during: tuple[Any, ...]) -> None:
+    assert figures(account.events("remote-write", RUN, WINDOWS, stored)) == [("none", *before), ("kill", *during)]
+
+
+runs = st.builds(Run, st.just("r"), st.integers(0, 10**12), st.integers(1, 5000), st.integers(1, 200))
+
+
+@given(runs, st.data())
+def test_every_event_is_accounted_for_once(run: Run, data: st.DataObject) -> None:
+    stored = data.draw(st.dictionaries(st.integers(1, run.last), st.integers(0, 3)))
+    firsts = sorted({1, *data.draw(st.lists(st.integers(1, run.last), max_size=5))})
+    found = account.events("otlp-logs", run, [Window(str(first), first) for first in firsts], stored)
+    assert all((line.sent, line.lost) == ((line.stored or 0) + (line.lost or 0), (line.sent or 0) - (line.stored or 0)) for line in found)
+    assert sum(line.sent or 0 for line in found) == run.last
+    assert sum((line.stored or 0) + (line.doubled or 0) for line in found) == sum(stored.values())
+    # The longest gap says at least that something is missing.
+    assert (max(line.longest_gap_seconds or 0 for line in found) * 1000 > run.interval * 1.5) == any(line.lost for line in found)
+
+
+def test_numbers_that_were_sent() -> None:
+    samples = [(1_000_000, 1.0), (1_002_000, 3.0), (1_002_000, 3.0)]
+    assert account.copies(RUN, samples, "mimir") == {1: 1, 3: 2}
+
+
+@pytest.mark.parametrize("sample", [(1_001_000, 3.0), (999_000, 0.0), (1_010_000, 11.0), (1_000_000, 1.5)])
+def test_what_was_never_sent_is_an_error(sample: tuple[int, float]) -> None:
+    with pytest.raises(AccountError, match="mimir has the value .* never sent"):
+        account.copies(RUN, [sample], "mimir")
+
+
+@pytest.mark.parametrize(
+    ("gap", "lost"),
+    [(15, 0), (15.2, 0), (7, 0), (29.5, 0), (29.8, 1), (30, 1), (44, 1), (45, 2), (0, 0)],
+)
+def test_scrapes_lost_between_two_samples(gap: float, lost: int) -> None:
+    assert account.scrapes_lost(gap, 15) == lost
+
+
+@given(st.integers(1, 20), st.integers(0, 10), st.integers(-100, 100))
+def test_missing_scrapes_are_counted_whatever_the_jitter(before: int, missing: int, jitter: int) -> None:
+    interval, run = 15_000, Run("r", 0, 1000, 10_000)
+    times = [interval * number for number in range(1, before + 1)] + [interval * (before + 1 + missing) + jitter]
+    (line,) = account.scrapes(run, [Window("none", 1)], times, interval, times[-1] + interval)
+    assert (line.scrapes_lost, line.lost, line.doubled) == (missing, missing, 0)
+    assert (line.sent, line.stored) == (before + 1 + missing, before + 1)
+
+
+# Scrapes every 15 s, the second replica 5 s later in the interval; the run lasts three minutes and the fault begins after one.
+SCRAPED = Run("r", 0, 1000, 180)
+ELECTED = list(range(0, 180_000, 15_000))
+OTHER = list(range(5_000, 180_000, 15_000))
+
+
+@pytest.mark.parametrize(
+    ("times", "during"),
+    [
+        (ELECTED, (0, 0)),
+        ([*ELECTED[:5], *OTHER[5:]], (0, 0)),
+        ([*ELECTED[:5], *OTHER[6:]], (1, 0)),
+        ([*ELECTED[:6], *OTHER[5:]], (0, 1)),
+        (sorted(ELECTED + OTHER), (0, 8)),
+        (ELECTED[:5], (6, 0)),
+    ],
+    ids=["no election", "election", "election that costs one", "both around an election", "both replicas kept", "nothing after the fault"],
+)
+def test_scrapes_around_an_election(times: list[int], during: tuple[int, int]) -> None:
+    before, after = account.scrapes(SCRAPED, [Window("none", 1), Window("kill", 61)], times, 15_000, 180_000)
+    assert before.scrapes_lost == 0
+    assert (after.scrapes_lost, after.doubled) == during
+    assert (after.sent or 0) == (after.stored or 0) + (after.lost or 0)
+
+
+def test_a_series_that_never_came_is_lost() -> None:
+    before, during = account.scrapes(SCRAPED, [Window("none", 1), Window("kill", 61)], [], 15_000, 180_000)
+    assert (before.stored, before.lost, during.stored) == (0, 11, 0)
+
+
+def test_replicas_that_differ() -> None:
+    assert account.replicas_differ(WINDOWS, [ALL, ALL]) == [0, 0]
+    assert account.replicas_differ(WINDOWS, [{**ALL, 3: 2}, {number: 1 for number in ALL if number < 9}]) == [1, 2]
+
+
+def line(path: str, **changes: Any) -> Account:
+    return Account(
+        path, "kill", account.STORES[path], "ok", **{"sent": 9, "stored": 9, "lost": 0, "doubled": 0, "longest_gap_seconds": 1.0, **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "deaths", "broken"),
+    [
+        ("remote-write", {}, 0, ""),
+        ("remote-write", {"lost": 1}, 1, "1 lost, promised: none"),
+        ("otlp-logs", {"doubled": 2}, 0, "2 doubled, promised: none"),
+        ("otlp-metrics-grpc", {"replicas_differ": 3}, 0, "3 not the same in every Prometheus replica, promised: none"),
+        ("stdout-logs", {"doubled": 2}, 0, ""),
+        ("stdout-logs", {"lost": 2}, 0, "2 lost, promised: none"),
+        ("scrape", {"scrapes_lost": 1, "lost": 1}, 1, ""),
+        ("scrape", {"scrapes_lost": 1, "lost": 1}, 0, "1 scrapes lost, promised: none"),
+        ("scrape", {"scrapes_lost": 2, "lost": 2}, 1, "2 scrapes lost, promised: at most 1"),
+        ("scrape", {"doubled": 2}, 0, ""),
+        ("scrape", {"doubled": 3}, 0, "3 doubled, promised: at most 2"),
+        ("otlp-logs", {"sent": 0, "stored": 0}, 0, "nothing was sent"),
+    ],
+)
+def test_promises(path: str, changes: dict[str, int], deaths: int, broken: str) -> None:
+    judged = account.judge(line(path, **changes), Window("kill", 1, deaths))
+    assert (judged.status, judged.detail) == ("failed" if broken else "ok", broken)
+
+
+def test_the_report_has_the_optional_figures_only_where_they_mean_something() -> None:
+    keys = {"path", "fault", "store", "status", "sent", "stored", "lost", "doubled", "longest_gap_seconds", "detail"}
+    assert set(line("otlp-logs").to_dict()) == keys
+    assert set(line("scrape", scrapes_lost=0).to_dict()) == {*keys, "scrapes_lost"}
+    assert set(line("remote-write", replicas_differ=0).to_dict()) == {*keys, "replicas_differ"}
+
+
+def test_the_table_has_a_row_for_what_was_tested_and_a_reason_for_what_was_not() -> None:
+    text = account.table([line("remote-write"), account.not_tested("stdout-logs", "kill", "no Alloy")])
+    assert text.splitlines()[1].split() == ["kill", "remote-write", "9", "9", "0", "0", "1.0", "s", "ok"]
+    assert text.splitlines()[2] == "not tested, no Alloy: stdout-logs (kill)"
+
+
+@given(st.lists(st.integers(0, 1000), max_size=100), st.integers(1, 20))
+def test_everything_is_read_although_an_answer_is_limited(times: list[int], limit: int) -> None:
+    def read(start: int, end: int) -> list[str]:
+        return [str(time) for time in sorted(times) if start <= time < end][:limit]
+
+    if any(times.count(time) >= limit for time in times):
+        with pytest.raises(ClusterError, match="cannot be told apart"):
+            everything(read, limit, 0, 1001)
+    else:
+        assert everything(read, limit, 0, 1001) == [str(time) for time in sorted(times)]
+
+
+def test_the_generator_pushes_to_every_prometheus_replica_and_is_scraped() -> None:
+    pod = generator.pod(inventories.stack(), "failover-1", "node-2", ["scrape", "remote-write"], "200ms")
+    (container,) = pod["spec"]["containers"]
+    urls = [argument.partition("=")[2] for argument in container["args"] if argument.startswith("--remote-write-url=")]
+    assert urls == [f"http://prometheus-{n}.prometheus-headless.observability.svc.cluster.local:9090/api/v1/write" for n in (0, 1)]
+    assert "--otlp-grpc-endpoint=otel-collector.observability.svc.cluster.local:4317" in container["args"]
+    assert pod["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+    assert (pod["spec"]["nodeName"], pod["spec"]["restartPolicy"]) == ("node-2", "Never")
+
+
+def placed(name: str, node: str) -> dict[str, Any]:
+    return {"metadata": {"labels": {"app.kubernetes.io/name": name}}, "spec": {"nodeName": node}}
+
+
+def test_the_generator_is_where_prometheus_is_not() -> None:
+    pods = [placed("prometheus", "a"), placed("prometheus", "b"), placed("otel-collector", "c"), placed("otel-collector", "a")]
+    assert generator.choose_node(["a", "b", "c"], pods) == "c"
+    assert generator.choose_node(["a", "b"], pods) == "b"
