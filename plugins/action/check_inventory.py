@@ -12,7 +12,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.observability.stack.plugins.plugin_utils import _stack
+from ansible_collections.observability.stack.plugins.plugin_utils import _stack, _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +62,7 @@ class ActionModule(ActionBase):
             problems += _typed(specs[role], values, defaults)
         try:
             model = _stack.parse(values, _yaml(ROOT / "versions.yml"))
+            problems += _wiring.volume_problems(model, values["otel_collector_storage_size"])
         except _stack.InventoryError as error:
             problems += error.problems
         if problems:

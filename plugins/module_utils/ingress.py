@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from .cluster import Answer, ClusterError, exchange
 
@@ -20,22 +19,19 @@ def split_address(text: str, port: int) -> tuple[str, int]:
     return host.strip("[]"), int(number)
 
 
-@dataclass(frozen=True)
 class Front:
-    """The ingress controller: its HTTPS address, that for HTTP if known, the CA certificates (PEM) that users trust, a timeout in s."""
+    """The ingress controller, as its users reach it."""
 
-    https: tuple[str, int]
-    http: tuple[str, int] | None
-    ca: str
-    timeout: float = 15.0
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self.ca:
-            context.load_verify_locations(cadata=self.ca)
+    def __init__(self, https: tuple[str, int], http: tuple[str, int] | None, ca: str, timeout: float = 15.0) -> None:
+        """Take its address for HTTPS, that for plain HTTP if known, the CA certificates (PEM) that users trust, and a timeout in seconds."""
+        self.https = https
+        self.http = http
+        self.timeout = timeout
+        self._tls = ssl.create_default_context()
+        if ca:
+            self._tls.load_verify_locations(cadata=ca)
             # A self-signed server certificate is its own anchor.
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        return context
+            self._tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def request(self, host: str, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
         """Return the answer over HTTPS. Raises ClusterError when there is none, or the certificate is not good for `host`."""
@@ -44,7 +40,7 @@ class Front:
         except OSError as error:
             raise ClusterError(f"nothing listens at {_shown(self.https)}, the address of the ingress: {error}") from error
         try:
-            secured = self._tls().wrap_socket(plain, server_hostname=host)
+            secured = self._tls.wrap_socket(plain, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
             plain.close()
             raise ClusterError(

@@ -210,6 +210,15 @@ def _is_word(text: str) -> bool:
     return text[:1].isalpha() and text not in _YAML_WORDS
 
 
+def size_bytes(quantity: str) -> int:
+    """Return the bytes in a size as Kubernetes writes it (`10Gi`). Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(quantity)
+    if not match:
+        raise ValueError(f"{quantity!r} is no size; write it like 10Gi")
+    unit = match.group(1)
+    return int(quantity.removesuffix(unit)) * 1024 ** ("Ki", "Mi", "Gi", "Ti").index(unit) * 1024
+
+
 def is_host(value: Any) -> bool:
     """Whether a value is a DNS name that an Ingress takes: lower case, at most 253 characters, not an IP address."""
     if not isinstance(value, str) or len(value) > 253 or not all(_LABEL.fullmatch(part) for part in value.split(".")):
@@ -425,4 +434,5 @@ def _check_sizes(check: _Check) -> None:
         if name.endswith("_storage_size") and (not isinstance(value, str) or not _SIZE.fullmatch(value)):
             check.refuse(name, "it should be a Kubernetes quantity like 10Gi")
         if name.endswith("_retention"):
-            check.duration(name)
+            # Loki's compactor works by the day (Loki documentation 3.7, "Log retention").
+            check.duration(name, least=86400 if name == "loki_retention" else 1)

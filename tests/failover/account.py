@@ -164,7 +164,7 @@ def scrapes(run: Run, windows: Sequence[Window], times: Sequence[int], interval:
         final = after == end
         if not final:
             gaps[window] = max(gaps[window], after - before)
-            more[window] += after - before < interval / 2
+            more[window_at(after)] += after - before < interval / 2
         lost[window] += scrapes_lost(after - before, interval)
     return [
         Account(

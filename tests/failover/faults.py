@@ -16,6 +16,8 @@ from ansible_collections.observability.stack.plugins.module_utils.stores import 
 from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
+from tests.failover.waiting import wait
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 _NAME = "app.kubernetes.io/name"
 OURS = "app.kubernetes.io/part-of=observability-stack"
@@ -61,8 +63,11 @@ class Scene:
             name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
             self.say(f"  restart pod {name}")
             self.cluster.delete_pods([name], grace=pod["spec"]["terminationGracePeriodSeconds"])
-            wait(lambda uid=uid: uid not in {found["metadata"]["uid"] for found in self.pods(component)}, f"pod {name} does not end")  # type: ignore[misc]
+            wait(_PATIENCE, lambda uid=uid: uid not in self._uids(component), f"pod {name} does not end")  # type: ignore[misc]
             self.wait_until_well()
+
+    def _uids(self, component: str) -> set[str]:
+        return {pod["metadata"]["uid"] for pod in self.pods(component)}
 
     def scale(self, component: str, replicas: int) -> None:
         """Set the number of a StatefulSet's pods."""
@@ -73,7 +78,7 @@ class Scene:
 
     def wait_until_well(self) -> None:
         """Wait until every node and every workload of the stack is ready. Raises ClusterError with those that are not."""
-        wait(lambda: not self.unwell(), lambda: f"not ready: {', '.join(self.unwell())}")
+        wait(_PATIENCE, lambda: not self.unwell(), lambda: f"not ready: {', '.join(self.unwell())}")
 
     def unwell(self) -> list[str]:
         """Return the nodes and workloads that are not ready."""
@@ -105,15 +110,6 @@ class Scene:
 def _ready(thing: Mapping[str, Any]) -> bool:
     conditions = thing.get("status", {}).get("conditions") or []
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
-def wait(condition: Callable[[], bool], message: str | Callable[[], str], patience: float = _PATIENCE) -> None:
-    """Wait until the condition holds. Raises ClusterError with the message when it does not in time."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{message if isinstance(message, str) else message()} (waited {patience:.0f} s)")
-        time.sleep(1)
 
 
 def _kill_elected(scene: Scene) -> int:
@@ -148,7 +144,7 @@ def _outage(scene: Scene) -> int:
     try:
         for component in stores:
             scene.scale(component, 0)
-        wait(lambda: not any(scene.pods(component) for component in stores), "the stores do not end")
+        wait(_PATIENCE, lambda: not any(scene.pods(component) for component in stores), "the stores do not end")
         scene.say(f"  {' and '.join(stores)} away for {scene.outage:.0f} s")
         time.sleep(scene.outage)
     finally:

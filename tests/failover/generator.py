@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +13,10 @@ from urllib.parse import urlsplit
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
+from ansible_collections.observability.stack.plugins.plugin_utils._workloads import waiting_pods
 
 from tests.failover.account import Run
+from tests.failover.waiting import wait
 
 NAMESPACE = "observability-failover"
 POD = "generator"
@@ -108,21 +109,26 @@ class Generator:
             "POST", "/api/v1/namespaces", body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         )
         # The service account of a new namespace comes a moment later; without it pods are refused.
-        _until(30, lambda: _created(cluster, pod(stack, found.identifier, node, paths, interval)), "the generator's pod is refused")
-        _until(60, found._answers, "the generator does not start")
+        wait(15, lambda: found._created(pod(stack, found.identifier, node, paths, interval)), "the generator cannot be made")
+        wait(60, found._answers, lambda: f"the generator does not start: {found._reason()}")
         return found
+
+    def _created(self, definition: dict[str, Any]) -> bool:
+        self.cluster.create_pod(definition)
+        return True
 
     def remove(self) -> None:
         """Remove the namespace with everything in it, and wait until it is gone."""
         path = f"/api/v1/namespaces/{NAMESPACE}"
         if self.cluster.request("DELETE", path).status != 404:
-            _until(90, lambda: self.cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} does not go away")
+            wait(90, lambda: self.cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} does not go away")
 
     def _answers(self) -> bool:
-        try:
-            return self.cluster.pod(POD, _PORT, "/healthz").status == 200
-        except ClusterError:
-            return False
+        return self.cluster.pod(POD, _PORT, "/healthz").status == 200
+
+    def _reason(self) -> str:
+        pods = self.cluster.pods({"app.kubernetes.io/name": "failover-generator"})
+        return "; ".join(found["why"] for found in waiting_pods(pods)) or "its pod is ready, and does not answer"
 
     def status(self) -> dict[str, Any]:
         """Return the account that the generator gives of itself."""
@@ -134,7 +140,7 @@ class Generator:
         Raises ClusterError when that takes longer than `patience` seconds.
         """
         self._ask("POST", "/stop")
-        _until(patience, lambda: bool(self.status()["drained"]), "the generator cannot deliver its last events")
+        wait(patience, lambda: bool(self.status()["drained"]), "the generator cannot deliver its last events")
         return self.status()
 
     def number(self) -> int:
@@ -153,22 +159,3 @@ class Generator:
             raise ClusterError(f"the generator does not answer: {answer.excerpt()}")
         found: dict[str, Any] = answer.json()
         return found
-
-
-def _created(cluster: Cluster, definition: dict[str, Any]) -> bool:
-    try:
-        cluster.create_pod(definition)
-    except ClusterError as error:
-        if "serviceaccount" in str(error):
-            return False
-        raise
-    return True
-
-
-def _until(seconds: float, condition: Callable[[], bool], message: str) -> None:
-    """Wait until the condition holds. Raises ClusterError with the message when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{message} (waited {seconds:.0f} s)")
-        time.sleep(0.5)

@@ -58,7 +58,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
             check=False,
             timeout=900,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-40:])
     return {
         cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((folder / cluster).iterdir())} for cluster in CLUSTERS
     }

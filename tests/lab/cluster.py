@@ -15,7 +15,7 @@ import string
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,20 +86,19 @@ class Cluster:
         elif not self._state() and any(self.folder.iterdir()):
             raise LabError(f"{self.folder} is not a folder of the lab and not empty: choose another one with LAB_DIR")
         changed = False
-        with ThreadPoolExecutor(1) as pool, self._locked():
+        with futures.ThreadPoolExecutor(1) as pool, self._locked():
             state = {"name": network.NAME, "nodes": len(self.plan.nodes), "subnet": str(self.plan.subnet)}
             (self.folder / STATE).write_text(json.dumps(state))
             components = build.components()
-            building = pool.submit(build.build_all, components, self._say)
             first = [component for component in components if component.name in FIRST]
-            while not building.done() and not all(component.built for component in first):
-                time.sleep(1)
-            if not building.done():
-                changed = self._start()
-            # While the rest is compiled, what is ready goes to the nodes.
-            while not building.done():
-                changed |= bool(self._take_new_images())
-                time.sleep(2)
+            building = pool.submit(build.build_all, components, self._say)
+            while futures.wait([building], timeout=10).not_done:
+                # The cluster runs while the rest is compiled, and takes each image as it gets ready.
+                if all(component.built for component in first):
+                    try:
+                        changed |= self._start()
+                    except LabError as error:
+                        self._say(f"trying again while the rest is compiled: {error}")
             building.result()
             return self._start() or changed
 
@@ -154,7 +153,7 @@ class Cluster:
         ready = self._ready_nodes()
         for machine in [control_plane.control_plane(self.folder, self.plan), *self._nodes()]:
             state = "running" if machine.running else "stopped"
-            if machine.address.pods:
+            if machine.address.pods and machine.running:
                 state += ", Ready" if machine.name in ready else ", not Ready"
             lines.append(f"{machine.name:<14} {machine.address.ip:<13} {state}; logs: {machine.logs}")
         lines.append(f"kubeconfig: {self.kubeconfig}")
@@ -231,7 +230,7 @@ class Cluster:
                 changed = True
                 self._say(f"{machine.name}: starting at {machine.address.ip}")
                 since = self._start_node(machine)
-        with ThreadPoolExecutor(1) as pool:
+        with futures.ThreadPoolExecutor(1) as pool:
             # The nodes take images while the control plane comes up.
             loading = pool.submit(self._load, machines, [image for image in images.catalogue() if image.name in ("pause", "coredns")])
             _wait(60, self._api_ready, f"the API server is not ready; its log: {brain.logs / 'kube-apiserver.log'}")
@@ -288,7 +287,7 @@ class Cluster:
     def _load(self, machines: list[Machine], wanted: list[images.Image]) -> list[str]:
         """Put images on the nodes that do not have them, all nodes at a time; return the names of those that were new."""
         new: list[str] = []
-        with ThreadPoolExecutor(len(machines)) as pool:
+        with futures.ThreadPoolExecutor(len(machines)) as pool:
             for image in wanted:
                 archive = images.archive(image)
                 if any(list(pool.map(lambda machine: self._load_on(machine, image, archive), machines))):  # noqa: B023

@@ -54,7 +54,7 @@ FAULTS: list[tuple[str, set[str], str]] = [
     ("lost line", {"alloy-loki"}, "1 of 5 lines"),
     ("doubled line", {"alloy-loki"}, "more than once"),
     ("otel-collector-1 refuses", {"application-otel_collector", "balance-otel_collector"}, "queue is full"),
-    ("partial", {"application-otel_collector"}, "too old"),
+    ("partial", {"application-otel_collector", "otel_collector-loki"}, "1 rejected: too old"),
     ("grpc", {"application-otel_collector"}, "gRPC status 14: unavailable"),
     ("mark", {"otel_collector-prometheus", "prometheus-mimir"}, "collector=''; expected 'otel'"),
     ("wrong time", {"otel_collector-prometheus", "prometheus-mimir"}, "(milliseconds, value)"),

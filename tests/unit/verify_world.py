@@ -66,7 +66,8 @@ class World:
         self.logs: list[str] = []
         self.accepted = {"otel-collector-0": 0, "otel-collector-1": 0}
         self.looked = 0
-        self.turn = 0
+        self.reads = 0
+        self.posts = 0
         self.now = datetime.datetime.now(datetime.UTC)
         self.hosts = [route["host"] for route in plan["ingress"]["routes"].values()]
         self.certificate, self.key = certificate(["elsewhere.example.com"] if broken == "certificate" else self.hosts)
@@ -250,8 +251,8 @@ class World:
         if path.endswith("/query"):
             return self.metrics(name, query["query"])
         if path.endswith("/runtimeinfo"):
-            self.turn += 1
-            return 200, {"data": {"hostname": "prometheus-0" if self.broken == "pinned" else f"prometheus-{self.turn % 2}"}}
+            self.reads += 1
+            return 200, {"data": {"hostname": "prometheus-0" if self.broken == "pinned" else f"prometheus-{self.reads % 2}"}}
         if path == "/distributor/ha_tracker":
             return 200, self.elected()
         return 404, "404 page not found"
@@ -263,8 +264,9 @@ class World:
         kind, name, _, rest = match.groups()
         if method == "POST":
             if kind == "services":
-                self.turn += 1
-                name = "otel-collector-0" if self.broken == "one collector" else f"otel-collector-{self.turn % 2}"
+                if rest == "/v1/metrics":
+                    self.posts += 1
+                name = "otel-collector-0" if self.broken == "one collector" else f"otel-collector-{self.posts % 2}"
             return self.otlp(name, rest, json.loads(body))
         return self.store(name, rest.removeprefix("/prometheus"), query)
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,7 @@ func TestReapsChildrenAndEndsWithSuccessOnTerm(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	runtime.LockOSThread() // Pdeathsig goes by the thread that started the process.
 	// The shell becomes pause, which so has children that it knows nothing of, as orphans are.
 	pause := exec.Command("sh", "-c", `sleep 1 & sleep 1 & sleep 1.5 & exec "$0"`, binary)
 	pause.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
