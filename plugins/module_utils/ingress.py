@@ -23,7 +23,7 @@ class Front:
     """The ingress controller, as its users reach it."""
 
     def __init__(self, https: tuple[str, int], http: tuple[str, int] | None, ca: str, timeout: float = 15.0) -> None:
-        """Take its address for HTTPS, that for plain HTTP if known, the CA certificates (PEM) that users trust, and a timeout in seconds."""
+        """Take its address for HTTPS, that for plain HTTP if known, the CA certificates (PEM) that users trust, and a timeout in s."""
         self.https = https
         self.http = http
         self.timeout = timeout

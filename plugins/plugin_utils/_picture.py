@@ -14,10 +14,6 @@ from . import _wiring
 from ._stack import Stack
 
 _WORDS = {"ok": "✓", "failed": "✗ FAILED", "not tested": "not tested"}
-_TITLES = {
-    "prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "grafana": "Grafana", "alloy": "Alloy",
-    "otel_collector": "OpenTelemetry Collector", "application": "Applications", "user": "Users", "reads": "Reads",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide")
     ]
     arrows = _wiring.arrows(stack)
     nodes = dict.fromkeys(end for arrow in arrows for end in (arrow["source"], arrow["target"]))
-    titles = {node: _title(stack, node).replace(" ", chosen.space) for node in nodes}
+    titles = {node: _wiring.title(stack, node).replace(" ", chosen.space) for node in nodes}
     lines += [f'  "{node}" [{_attributes({"label": title, "class": _kind(stack, node)})}];' for node, title in titles.items()]
     for arrow in arrows:
         row = results.get(arrow["name"], {"status": "not tested", "seconds": None})
@@ -65,11 +61,6 @@ def graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide")
         }
         lines.append(f'  "{arrow["source"]}" -> "{arrow["target"]}" [{_attributes(shown)}];')
     return "\n".join([*lines, "}"]) + "\n"
-
-
-def _title(stack: Stack, node: str) -> str:
-    count = stack.replicas.get(node, 0) if stack.has(node) else 0
-    return _TITLES.get(node, node) + (f" ×{count}" if count > 1 else "")
 
 
 def _kind(stack: Stack, node: str) -> str:

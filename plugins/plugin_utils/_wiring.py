@@ -164,8 +164,8 @@ def selector(stack: Stack, component: str) -> dict[str, str]:
 
 
 def pod_security(stack: Stack) -> str:
-    """Return the Pod Security level that the namespace can enforce: `restricted`, unless Alloy reads the node's log files (as root, from host paths)."""
-    return "privileged" if stack.has("alloy") and stack.log_source == "files" else "restricted"
+    """Return the Pod Security level that the namespace can enforce: `restricted`, unless Alloy looks at the nodes, through host paths."""
+    return "privileged" if stack.has("alloy") else "restricted"
 
 
 def scrape_annotations(stack: Stack, component: str) -> dict[str, str]:
@@ -732,13 +732,29 @@ def arrows(stack: Stack) -> list[dict[str, Any]]:
     ]
 
 
+# What a person calls the ends of an arrow.
+TITLES = {
+    "prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "grafana": "Grafana", "alloy": "Alloy",
+    "otel_collector": "OpenTelemetry Collector", "ingress_nginx": "NGINX ingress", "application": "Applications", "user": "Users", "reads": "Reads",
+}  # fmt: skip
+
+
+def title(stack: Stack, node: str) -> str:
+    """Return what a person calls an end of an arrow, with the number of its pods where there are several: "Prometheus ×2"."""
+    count = stack.replicas.get(node, 0) if stack.has(node) else 0
+    return TITLES.get(node, node) + (f" ×{count}" if count > 1 else "")
+
+
 def mermaid(stack: Stack) -> str:
-    """Return the graph of the arrows whose components are switched on, as a Mermaid flowchart."""
+    """Return the graph of the arrows whose components are switched on, as a Mermaid flowchart; users come in through the ingress."""
     shown = [arrow for arrow in arrows(stack) if not arrow["off"] and arrow["number"] != 8]
-    nodes = dict.fromkeys(end for arrow in shown for end in (arrow["source"], arrow["target"]))
-    lines = ["flowchart LR"]
-    for node in nodes:
-        count = stack.replicas.get(node) if node in CATALOGUE else None
-        lines.append(f'  {node}["{node.replace("_", " ")}{f" x{count}" if count else ""}"]')
-    lines += [f'  {arrow["source"]} -->|"{arrow["number"]}: {arrow["carries"]}"| {arrow["target"]}' for arrow in shown]
+    edges = []
+    for arrow in shown:
+        if arrow["source"] == "user" and stack.has("ingress_nginx"):
+            edges += [("user", "ingress_nginx", "HTTPS"), ("ingress_nginx", arrow["target"], "")]
+        else:
+            edges.append((arrow["source"], arrow["target"], f"{arrow['number']}: {arrow['carries']}"))
+    nodes = dict.fromkeys(end for source, target, _ in edges for end in (source, target))
+    lines = ["flowchart LR", *(f'  {node}["{title(stack, node)}"]' for node in nodes)]
+    lines += dict.fromkeys(f"  {source} -->" + (f'|"{label}"|' if label else "") + f" {target}" for source, target, label in edges)
     return "\n".join(lines) + "\n"

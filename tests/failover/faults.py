@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,11 @@ class Scene:
         self.say(f"  kill pod {name}")
         self.cluster.delete_pods([name], grace=0)
 
-    def roll(self, component: str) -> None:
-        """Replace the pods of a component one after the other, each with its own grace, as a roll-out does."""
+    def restart(self, component: str) -> Iterator[str]:
+        """Replace the pods of a component one after the other, each with its own grace, as a roll-out does; give each name just before."""
         for pod in self.pods(component):
             name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+            yield name
             self.say(f"  restart pod {name}")
             self.cluster.delete_pods([name], grace=pod["spec"]["terminationGracePeriodSeconds"])
             wait(_PATIENCE, lambda uid=uid: uid not in self._uids(component), f"pod {name} does not end")  # type: ignore[misc]
@@ -125,8 +126,10 @@ def _kill_other(scene: Scene) -> int:
 
 def _roll(component: str) -> Callable[[Scene], int]:
     def roll(scene: Scene) -> int:
-        scene.roll(component)
-        return 0
+        deaths = 0
+        for name in scene.restart(component):
+            deaths += component == "prometheus" and name == scene.elected()
+        return deaths
 
     return roll
 
@@ -205,6 +208,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("none", "no fault, for comparison", lambda _: 0, lambda _: ""),
     Fault("kill-elected", "the Prometheus replica whose scrapes Mimir keeps is killed", _kill_elected, _needs("mimir")),
     Fault("kill-other", "the other Prometheus replica is killed", _kill_other, _needs("mimir")),
+    Fault("prometheus-roll", "the Prometheus replicas are restarted one after the other", _roll("prometheus"), _needs("mimir")),
     Fault("collector-roll", "the collectors are restarted one after the other", _roll("otel_collector"), _needs("otel_collector")),
     Fault("collector-kill", "a collector is killed", _kill_one("otel_collector"), _needs("otel_collector")),
     Fault("mimir-restart", "Mimir is restarted", _roll("mimir"), _needs("mimir")),

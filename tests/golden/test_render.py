@@ -123,7 +123,9 @@ def test_an_inventory_renders_to_what_is_expected(cluster: str, rendered: Render
 
 def test_the_variant_with_most_variables_has_all_of_them() -> None:
     known = {name for name in values() if not name.startswith(("__", "common_")) and not name.endswith("_stack")}
-    assert set(load(str(VARIANTS / "host_vars/most_variables.yml"))) == known
+    # Read as text: a value may be one that only Ansible can read.
+    given = re.findall(r"(?m)^(\w+):", (VARIANTS / "host_vars/most_variables.yml").read_text())
+    assert set(given) == known
 
 
 # --- what Kubernetes takes --------------------------------------------------------------------------------------------
@@ -174,7 +176,9 @@ def test_every_object_is_ours_and_there_once(cluster: str, rendered: Rendered) -
         identity = (item["kind"], metadata.get("namespace"), metadata["name"])
         assert identity not in seen
         seen.add(identity)
-        assert metadata["labels"]["app.kubernetes.io/name"] == component.replace("_", "-"), identity
+        # An Ingress belongs to the component that it leads to.
+        owner = metadata["name"] if item["kind"] == "Ingress" else component.replace("_", "-")
+        assert metadata["labels"]["app.kubernetes.io/name"] == owner, identity
         assert metadata["labels"]["app.kubernetes.io/part-of"] == "observability-stack"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "ansible"
         assert "app.kubernetes.io/instance" in metadata["labels"]
@@ -225,11 +229,15 @@ def test_pods_satisfy_the_restricted_pod_security_standard(cluster: str, rendere
             assert not security.get("privileged", False)
             assert security["capabilities"]["drop"] == ["ALL"]
         assert pod.spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        # Alloy alone reads the files of its node, as root, and only where the namespace lets it.
-        if pod.component == "alloy" and level == "privileged":
+        files = any(volume.get("hostPath", {}).get("path") == "/var/log/pods" for volume in pod.spec.get("volumes", []))
+        if pod.component == "alloy" and files:
             continue
         assert pod.spec["securityContext"]["runAsNonRoot"] is True
         assert pod.spec["securityContext"]["runAsUser"] > 0
+        # Alloy alone looks at its node, and only where the namespace lets it.
+        if pod.component == "alloy":
+            assert level == "privileged"
+            continue
         assert not any(pod.spec.get(field) for field in ("hostNetwork", "hostPID", "hostIPC"))
         assert not any("hostPath" in volume for volume in pod.spec.get("volumes", []))
         for container in pod.containers:
@@ -240,8 +248,8 @@ def test_pods_satisfy_the_restricted_pod_security_standard(cluster: str, rendere
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_containers_have_limits_and_leave_the_entry_point_of_their_image_alone(cluster: str, rendered: Rendered) -> None:
     for pod in pods_of(cluster, rendered):
+        assert not any("command" in container for container in pod.spec["containers"])
         for container in pod.containers:
-            assert "command" not in container
             assert container["imagePullPolicy"] == "IfNotPresent"
             for kind in ("requests", "limits"):
                 assert set(container["resources"][kind]) >= {"cpu", "memory"}, (pod.component, kind)

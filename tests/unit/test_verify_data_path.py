@@ -27,7 +27,21 @@ def proved(tmp_path: Path) -> Callable[..., tuple[Rows, World]]:
     def run(broken: str = "", plan: dict[str, Any] = PLAN, **options: Any) -> tuple[Rows, World]:
         world = World(plan, broken)
         with running(world, tmp_path) as (cluster, addresses):
-            rows = prove(Run(cluster, plan, Options(**{"timeout": 1.0, "grafana_secret": "grafana-admin", "users_secret": "observability-basic-auth", **addresses, **options})))
+            rows = prove(
+                Run(
+                    cluster,
+                    plan,
+                    Options(
+                        **{
+                            "timeout": 1.0,
+                            "grafana_secret": "grafana-admin",
+                            "users_secret": "observability-basic-auth",
+                            **addresses,
+                            **options,
+                        }
+                    ),
+                )
+            )
         return {row["arrow"]: row for row in rows}, world
 
     return run
@@ -84,7 +98,9 @@ FAULTS: list[tuple[str, set[str], str]] = [
 
 
 @pytest.mark.parametrize(("broken", "arrows", "words"), FAULTS, ids=[fault[0] for fault in FAULTS])
-def test_a_fault_fails_its_arrows_and_no_other(broken: str, arrows: set[str], words: str, proved: Callable[..., tuple[Rows, World]]) -> None:
+def test_a_fault_fails_its_arrows_and_no_other(
+    broken: str, arrows: set[str], words: str, proved: Callable[..., tuple[Rows, World]]
+) -> None:
     rows, world = proved(broken)
     failed = {name: row["detail"] for name, row in rows.items() if row["status"] == "failed"}
     assert set(failed) == arrows, failed
@@ -92,7 +108,9 @@ def test_a_fault_fails_its_arrows_and_no_other(broken: str, arrows: set[str], wo
     assert world.probes() == []
 
 
-@pytest.mark.parametrize(("broken", "words"), [("taints", "no node is Ready"), ("quota", "exceeded quota"), ("image", "ErrImagePull no route")])
+@pytest.mark.parametrize(
+    ("broken", "words"), [("taints", "no node is Ready"), ("quota", "exceeded quota"), ("image", "ErrImagePull no route")]
+)
 def test_probe_pods_that_cannot_run_say_why(broken: str, words: str, proved: Callable[..., tuple[Rows, World]]) -> None:
     rows, world = proved(broken)
     assert rows["application-prometheus"]["status"] == "failed"
@@ -103,7 +121,10 @@ def test_probe_pods_that_cannot_run_say_why(broken: str, words: str, proved: Cal
 
 
 def test_a_component_that_is_off_is_not_tested_and_named(proved: Callable[..., tuple[Rows, World]]) -> None:
-    plan = {**PLAN, "arrows": [{**arrow, "off": ["alloy"] if "alloy" in (arrow["source"], arrow["target"]) else []} for arrow in PLAN["arrows"]]}
+    plan = {
+        **PLAN,
+        "arrows": [{**arrow, "off": ["alloy"] if "alloy" in (arrow["source"], arrow["target"]) else []} for arrow in PLAN["arrows"]],
+    }
     rows, _ = proved(plan=plan)
     off = {name: row["detail"] for name, row in rows.items() if row["status"] == "not tested"}
     assert off == dict.fromkeys(("application-alloy", "alloy-loki", "alloy-prometheus"), "alloy_enabled is false")
@@ -111,7 +132,12 @@ def test_a_component_that_is_off_is_not_tested_and_named(proved: Callable[..., t
 
 def test_a_stand_in_is_tried_and_never_called_ok(proved: Callable[..., tuple[Rows, World]]) -> None:
     rows, _ = proved(absent={"grafana": "no binary of grafana here"})
-    assert {name for name, row in rows.items() if row["status"] == "not tested"} == {"user-grafana", "grafana-prometheus", "grafana-mimir", "grafana-loki"}
+    assert {name for name, row in rows.items() if row["status"] == "not tested"} == {
+        "user-grafana",
+        "grafana-prometheus",
+        "grafana-mimir",
+        "grafana-loki",
+    }
     assert rows["grafana-loki"]["detail"].startswith("no binary of grafana here; what stands in for grafana did it in")
     rows, _ = proved("data source", absent={"grafana": "no binary of grafana here"})
     assert rows["grafana-loki"]["status"] == "failed"
@@ -148,7 +174,11 @@ def test_a_probe_satisfies_the_restricted_pod_security_standard() -> None:
     assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
     assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     (container,) = pod["spec"]["containers"]
-    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
     assert container["image"] == PLAN["image"]
     assert set(container["resources"]) == {"requests", "limits"}
     assert {next(iter(set(volume) - {"name"})) for volume in pod["spec"]["volumes"]} == {"emptyDir"}

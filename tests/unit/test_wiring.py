@@ -15,7 +15,7 @@ from ansible_collections.observability.stack.plugins.plugin_utils import _stack,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.inventories import combinations, load, stack
+from tests.inventories import ROOT, combinations, load, stack
 
 STACKS = list(combinations())
 DEFAULT = stack()
@@ -64,6 +64,8 @@ def configurations(model: _stack.Stack) -> list[Any]:
     if model.has("prometheus"):
         made += [_wiring.remote_write(model), _wiring.scrape_jobs(model)]
     made += [_wiring.push_endpoints(model, pusher) for pusher in _wiring.PUSHERS if model.has(pusher)]
+    if model.has("alloy"):
+        made.append(_wiring.alloy_settings(model))
     if model.has("otel_collector"):
         made.append(_wiring.otlp_exporters(model))
     if model.has("grafana"):
@@ -463,8 +465,32 @@ def test_every_arrow_has_a_name_of_its_own_and_the_picture_shows_it() -> None:
     assert {arrow["number"] for arrow in arrows} == set(range(1, 9))
     picture = _wiring.mermaid(DEFAULT)
     for arrow in arrows:
-        if arrow["number"] != 8 and not arrow["off"]:
+        if arrow["source"] == "user":
+            assert f"ingress_nginx --> {arrow['target']}" in picture
+        elif arrow["number"] != 8 and not arrow["off"]:
             assert f'{arrow["source"]} -->|"{arrow["number"]}: {arrow["carries"]}"| {arrow["target"]}' in picture
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/data-path.md"])
+def test_the_picture_of_a_page_is_the_one_that_the_wiring_draws(page: str) -> None:
+    pictures = re.findall(r"```mermaid\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    assert pictures == [_wiring.mermaid(DEFAULT)]
+
+
+def test_the_collector_marks_what_it_forwards_and_bounds_its_memory_first() -> None:
+    processors = _wiring.otlp_processors(DEFAULT)
+    assert next(iter(processors)) == "memory_limiter"
+    mark = {item["key"]: item["value"] for item in processors["resource"]["attributes"]}[_wiring.PUSHED_LABEL]
+    assert list(written(DEFAULT, {_wiring.PUSHED_LABEL: mark})) == ["mimir-pushed"]
+    for pipeline in _wiring.otlp_pipelines(DEFAULT).values():
+        assert pipeline["processors"] == list(processors)
+
+
+def test_alloy_marks_what_it_pushes() -> None:
+    settings = _wiring.alloy_settings(DEFAULT)
+    assert list(written(DEFAULT, {settings["mark"]: settings["collector"]})) == ["mimir-pushed"]
+    assert _stack.seconds(settings["keep"]) >= DEFAULT.outage_horizon
+    assert _stack.seconds(settings["keep_at_most"]) > _stack.seconds(settings["keep"])
 
 
 def test_arrows_and_configuration_tell_the_same_story() -> None:

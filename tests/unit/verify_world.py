@@ -95,9 +95,8 @@ class World:
         if path == f"{namespace}/pods" and method == "POST":
             return self._create(json.loads(body))
         if path == f"{namespace}/pods":
-            wanted = dict(part.partition("=")[::2] for part in query["labelSelector"].split(","))
-            found = [pod for pod in list(self.pods.values()) if all(pod["metadata"]["labels"].get(k, "") == v or not v and k in pod["metadata"]["labels"] for k, v in wanted.items())]
-            return 200, {"items": found}
+            selectors = query["labelSelector"].split(",")
+            return 200, {"items": [pod for pod in list(self.pods.values()) if _selected(pod["metadata"]["labels"], selectors)]}
         if method == "DELETE":
             self.pods.pop(path.rpartition("/")[2], None)
             return 200, {}
@@ -113,10 +112,15 @@ class World:
         if self.broken == "quota":
             return 403, {"message": "exceeded quota: pods"}
         name = pod["metadata"]["name"]
-        node = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"][0]["matchFields"][0]["values"][0]
+        node = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"][0][
+            "matchFields"
+        ][0]["values"][0]
         self._running(name, node, pod["metadata"]["labels"])
         if self.broken == "image":
-            self.pods[name]["status"] = {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "no route"}}}]}
+            self.pods[name]["status"] = {
+                "phase": "Pending",
+                "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "no route"}}}],
+            }
         return 201, pod
 
     def _secret(self, name: str) -> tuple[int, Any]:
@@ -201,22 +205,25 @@ class World:
         self.looked += 1
         n = self.looked * 1000
         queue = "mimir-scraped"
+        rising = {fault: n if self.broken == fault else 0 for fault in ("failed samples", "discarded", "discarded lines", "exporter fails")}
+        deduped = 0 if self.broken == "one replica" else n
+        without = n * 50 if self.broken == "without replica" else n // 10
         text = {
             "prometheus": [
                 f'prometheus_remote_storage_samples_total{{remote_name="{queue}",url="x"}} {n}',
                 f'prometheus_remote_storage_samples_total{{remote_name="mimir-pushed",url="x"}} {n}',
-                f'prometheus_remote_storage_samples_failed_total{{remote_name="{queue}"}} {n if self.broken == "failed samples" else 7}',
+                f'prometheus_remote_storage_samples_failed_total{{remote_name="{queue}"}} {rising["failed samples"]}',
                 f'prometheus_remote_storage_samples_pending{{remote_name="{queue}"}} {10**9 if self.broken == "stuck queue" else 3}',
             ],
             "mimir": [
-                f'cortex_distributor_deduped_samples_total{{cluster="{self.plan["ha_group"]}",user="anonymous"}} {0 if self.broken == "one replica" else n}',
-                f'cortex_distributor_non_ha_samples_received_total{{user="anonymous"}} {n * 50 if self.broken == "without replica" else n // 10}',
-                f'cortex_discarded_samples_total{{reason="rate_limited",user="anonymous"}} {n if self.broken == "discarded" else 0}',
+                f'cortex_distributor_deduped_samples_total{{cluster="{self.plan["ha_group"]}",user="anonymous"}} {deduped}',
+                f'cortex_distributor_non_ha_samples_received_total{{user="anonymous"}} {without}',
+                f'cortex_discarded_samples_total{{reason="rate_limited",user="anonymous"}} {rising["discarded"]}',
             ],
-            "loki": [f'loki_discarded_samples_total{{reason="x"}} {n if self.broken == "discarded lines" else 0}'],
+            "loki": [f'loki_discarded_samples_total{{reason="x"}} {rising["discarded lines"]}'],
             "otel": [
                 f'otelcol_receiver_accepted_metric_points{{receiver="otlp"}} {self.accepted.get(pod, 0)}',
-                f'otelcol_exporter_send_failed_metric_points{{exporter="p"}} {n if self.broken == "exporter fails" else 0}',
+                f'otelcol_exporter_send_failed_metric_points{{exporter="p"}} {rising["exporter fails"]}',
             ],
             "alloy": [
                 f'loki_source_file_read_lines_total{{path="/var/log/pods/x_{probe}_y/probe/0.log"}} 5'
@@ -281,6 +288,11 @@ class World:
         if method == "POST" or "/api/v1/" not in path:
             return (204, "") if self.broken == "open paths" else (404, "not found")
         return self.store(component, path.removeprefix("/prometheus"), query)
+
+
+def _selected(labels: dict[str, str], selectors: list[str]) -> bool:
+    """Whether labels satisfy all selectors, each `name=value` or `name`."""
+    return all(selector in labels or selector in {f"{name}={value}" for name, value in labels.items()} for selector in selectors)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -349,14 +361,14 @@ def served(handler: type[_Handler], world: World, tls: ssl.SSLContext | None = N
 
 
 class Reached(Cluster):
-    """The cluster, but a port-forward is a connection to the loopback server that stands for that port: everything else is the real thing."""
+    """The cluster, but a port-forward is a connection to what stands for that port on loopback. Everything else is the real thing."""
 
     def __init__(self, kubeconfig: str, world: World, grafana: tuple[str, int]) -> None:
         super().__init__(kubeconfig, "", world.plan["namespace"])
         self.world = world
         self.grafana = grafana
 
-    def forward(self, pod: str, port: int) -> socket.socket:
+    def forward(self, pod: str, port: int) -> socket.socket:  # noqa: ARG002
         """Connect to what stands for that port."""
         if pod.startswith("grafana"):
             return socket.create_connection(self.grafana, 5)
@@ -428,7 +440,12 @@ def running(world: World, folder: Path) -> Iterator[tuple[Reached, dict[str, str
     (folder / "tls.key").write_bytes(world.key)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    with served(_ApiServer, world) as api, served(_Ingress, world, tls) as https, served(_PlainIngress, world) as http, served(_Grafana, world) as grafana:
+    with (
+        served(_ApiServer, world) as api,
+        served(_Ingress, world, tls) as https,
+        served(_PlainIngress, world) as http,
+        served(_Grafana, world) as grafana,
+    ):
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(
             yaml.safe_dump(
@@ -443,5 +460,3 @@ def running(world: World, folder: Path) -> Iterator[tuple[Reached, dict[str, str
         )
         addresses = {"ingress_address": f"{https[0]}:{https[1]}", "ingress_http_address": f"{http[0]}:{http[1]}"}
         yield Reached(str(kubeconfig), world, grafana), addresses
-
-
