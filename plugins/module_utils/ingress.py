@@ -51,15 +51,15 @@ class Front:
             raise ClusterError(f"{_shown(self.https)} does not speak TLS: {error}") from error
         return exchange(secured, host, method, path, headers, body)
 
-    def redirect(self, host: str) -> Answer | None:
-        """Return what plain HTTP answers for `host`, or None when its address is not known."""
+    def redirect(self, host: str, path: str) -> Answer | None:
+        """Return what plain HTTP answers for a path of `host`, or None when its address is not known."""
         if self.http is None:
             return None
         try:
             plain = socket.create_connection(self.http, self.timeout)
         except OSError as error:
             raise ClusterError(f"nothing listens at {_shown(self.http)}, where plain HTTP should redirect to HTTPS: {error}") from error
-        return exchange(plain, host, "GET", "/")
+        return exchange(plain, host, "GET", path)
 
 
 def _shown(address: tuple[str, int]) -> str:

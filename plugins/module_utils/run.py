@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from . import otlp
 from .cluster import Answer, Cluster, ClusterError, Query
@@ -103,7 +103,10 @@ class Sent:
     at: float = 0.0
 
 
-class Once[T]:
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
     """A value that several threads need and the first one makes. Its failure is everybody's failure."""
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -182,7 +185,7 @@ class Run:
             service, self.port(component), prefix + path, query=query, headers=self.plan["headers"]
         )
 
-    def until[T](self, look: Callable[[], T]) -> T:
+    def until(self, look: Callable[[], T]) -> T:
         """Return what `look` returns, tried again every second while it raises NotYet or ClusterError and there is time."""
         while True:
             try:
@@ -327,9 +330,10 @@ class Run:
 
     def nothing_lost(self, component: str, *names: str) -> str:
         """Return a note that none of these counters has risen since the run began. Raises Failed with those that have."""
+        now = self.until(partial(self.counters, component))
         lost = [
             f"{pod}: {name}{_shown(labels)} rose by {value:.0f}"
-            for (pod, name, labels), value in self.risen(component, self.counters(component)).items()
+            for (pod, name, labels), value in self.risen(component, now).items()
             if value > 0 and (name in names or f"{name}_total" in names)
         ]
         if lost:

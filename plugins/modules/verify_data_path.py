@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: verify_data_path
 author: observability.stack contributors
 short_description: Proves every arrow of the observability stack on the running cluster
-version_added: 1.0.0
+version_added: 0.1.0
 description:
   - Sends something of its own through every arrow of the architecture and reads it back, at each replica of each store.
   - Needs no sample application and no route into the cluster. It talks to the API server (its proxy to Services and pods, and

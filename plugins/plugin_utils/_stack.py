@@ -216,7 +216,7 @@ def size_bytes(quantity: str) -> int:
     if not match:
         raise ValueError(f"{quantity!r} is no size; write it like 10Gi")
     unit = match.group(1)
-    return int(quantity.removesuffix(unit)) * 1024 ** ("Ki", "Mi", "Gi", "Ti").index(unit) * 1024
+    return int(quantity.removesuffix(unit)) << 10 * (1 + ("Ki", "Mi", "Gi", "Ti").index(unit))
 
 
 def is_host(value: Any) -> bool:

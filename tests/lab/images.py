@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Mapping
@@ -226,8 +225,3 @@ def load(tar: Path, socket: Path) -> None:
     """
     command = ["ctr", "--address", str(socket), "--namespace", "k8s.io", "images", "import", "--no-unpack", str(tar)]
     subprocess.run(command, check=True, capture_output=True, text=True)
-
-
-def remove_cache() -> None:
-    """Remove the archives; they can be made again from the binaries."""
-    shutil.rmtree(build.CACHE / "images", ignore_errors=True)
