@@ -49,7 +49,9 @@ class ActionModule(ActionBase):
             defaults.update(_yaml(ROOT / f"roles/{role}/defaults/main.yml") or {})
         given = {name: value for name, value in variables.items() if _OURS.match(name) and name not in _INTERNAL}
         # A name that is almost one of ours is a slip as well, when the slip is in its prefix.
-        slips = [name for name in variables if name not in given and difflib.get_close_matches(name, known.keys() - _INTERNAL, n=1, cutoff=0.9)]
+        slips = [
+            name for name in variables if name not in given and difflib.get_close_matches(name, known.keys() - _INTERNAL, n=1, cutoff=0.9)
+        ]
         problems = [_unknown(name, known) for name in (*given, *slips) if name not in known]
         values: dict[str, Any] = {}
         for name in known.keys() - _INTERNAL:

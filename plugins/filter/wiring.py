@@ -1,4 +1,4 @@
-"""The wiring as filters over the checked model: each takes `observability_stack` and returns plain data. Their documentation is beside this file."""
+"""The wiring as filters: each takes the checked model, `observability_stack`, and returns plain data. Documented beside this file."""
 
 from __future__ import annotations
 

@@ -196,14 +196,16 @@ def _samples_in(run: Run, store: Metrics, samples: Sequence[Sample]) -> None:
     for series in store.query(f'{GAUGE}{{run="{run.nonce}"}}[1h]'):
         found.setdefault(series.labels.get("via", ""), []).append(series)
     mark = run.plan["marks"]["otel_collector"]
+    missing = [sample.via for sample in samples if sample.via not in found]
+    if missing:
+        raise NotYet(
+            f"{store.name} lacks {len(missing)} of {len(samples)} OTLP samples (sent via {', '.join(missing)}); see "
+            "otelcol_exporter_queue_size and the collectors' logs, and whether they push to every replica by its own name: "
+            "a Service in between gives each sample to one replica only"
+        )
     for sample in samples:
-        copies = found.get(sample.via, [])
+        copies = found[sample.via]
         points = [point for one in copies for point in one.samples]
-        if not points:
-            raise NotYet(
-                f"{store.name} does not have the OTLP sample sent via {sample.via}; see otelcol_exporter_queue_size and the "
-                "collectors' logs"
-            )
         if len(points) > 1:
             raise Failed(
                 f"{store.name} has the OTLP sample sent via {sample.via} {len(points)} times; expected once. Labels: {_differing(copies)}"

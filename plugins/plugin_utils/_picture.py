@@ -43,7 +43,7 @@ def graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide")
     lines = [
         "digraph {",
         f'  rankdir={chosen.direction}; bgcolor="transparent"; nodesep={chosen.between_nodes}; ranksep={chosen.between_ranks};',
-        f'  node [shape=box, style="rounded,filled", margin="0.2,0.08", {size}];',
+        f'  node [shape=box, style="rounded,filled", margin="0.3,0.08", {size}];',
         f"  edge [{size}];",
     ]
     arrows = _wiring.arrows(stack)

@@ -123,7 +123,9 @@ class Stack:
         """Return the model of such a dict. Raises ValueError when it is not one (a filter was given something else)."""
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(model, Mapping) or set(model) != names:
-            raise ValueError("expected the checked model `observability_stack`, which lookup('observability.stack.stack') makes from the inventory")
+            raise ValueError(
+                "expected the checked model `observability_stack`, which lookup('observability.stack.stack') makes from the inventory"
+            )
         values = dict(model)
         values["enabled"] = tuple(values["enabled"])
         values["ingress_open_paths"] = {host: tuple(paths) for host, paths in values["ingress_open_paths"].items()}
@@ -248,13 +250,15 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         )
     enabled = _enabled(check)
     replicas = _replicas(check, enabled)
-    hosts = _hosts(check, enabled)
+    hosts = _hosts(check)
     tenant = values["observability_tenant"]
     if not isinstance(tenant, str) or (tenant and (not _TENANT.fullmatch(tenant) or tenant in (".", "..", "__mimir_cluster"))):
         check.refuse("observability_tenant", "it should be empty (no tenants) or up to 150 letters, digits and !-_.*'()")
     check.one_of("observability_profile", ("single", "ha"))
     if values["observability_profile"] == "ha":
-        check.refuse("observability_profile", "the ha profile keeps its data in object storage, which this version does not set up yet; use single")
+        check.refuse(
+            "observability_profile", "the ha profile keeps its data in object storage, which this version does not set up yet; use single"
+        )
     storage_class = values["observability_storage_class"]
     if storage_class != "" and not (is_host(storage_class) and _is_word(storage_class)):
         check.refuse("observability_storage_class", "it should be empty (the cluster's default class) or the name of a StorageClass")
@@ -312,7 +316,10 @@ def _enabled(check: _Check) -> tuple[str, ...]:
             check.refuse(f"{component}_enabled", f"it needs {' and '.join(missing)} to be true as well")
         choices = NEEDS_ONE_OF.get(component, ())
         if choices and not any(choice in enabled for choice in choices):
-            check.refuse(f"{component}_enabled", f"it needs at least one of {', '.join(f'{choice}_enabled' for choice in choices)}, or it would have nothing to do")
+            check.refuse(
+                f"{component}_enabled",
+                f"it needs at least one of {', '.join(f'{choice}_enabled' for choice in choices)}, or it would have nothing to do",
+            )
     return tuple(enabled)
 
 
@@ -334,7 +341,7 @@ def _replicas(check: _Check, enabled: tuple[str, ...]) -> dict[str, int]:
     return replicas
 
 
-def _hosts(check: _Check, enabled: tuple[str, ...]) -> dict[str, str]:
+def _hosts(check: _Check) -> dict[str, str]:
     hosts: dict[str, str] = {}
     for component in HOSTS:
         name = f"{component}_host"
@@ -374,7 +381,9 @@ def _open_paths(check: _Check) -> dict[str, tuple[str, ...]]:
             check.refuse(name, f"{component!r} has no host; it should be one of {', '.join(HOSTS)}")
         for path in opened:
             if not isinstance(path, str) or not _PATH.fullmatch(path) or not path:
-                check.refuse(name, f"{path!r} of {component} should be a path: start with '/', and have letters, digits and _ . ~ - between slashes")
+                check.refuse(
+                    name, f"{path!r} of {component} should be a path: start with '/', and have letters, digits and _ . ~ - between slashes"
+                )
     return {component: tuple(opened) for component, opened in paths.items()}
 
 
@@ -413,8 +422,8 @@ def _check_image(check: _Check, name: str, component: str, entry: Any) -> None:
     if wrong:
         check.refuse(
             name,
-            f"{' and '.join(wrong)} of {component}: an image is like quay.io/prometheus/prometheus, a tag is a quoted string and not `latest`, "
-            "a digest is like sha256:… with 64 hexadecimal digits",
+            f"{' and '.join(wrong)} of {component}: an image is like quay.io/prometheus/prometheus, a tag is a quoted string, "
+            "not `latest`, a digest is like sha256:… with 64 hexadecimal digits",
         )
 
 

@@ -46,8 +46,13 @@ CATALOGUE: dict[str, Entry] = {
     ),
     # Only where the stack installs the controller itself; `ports` are those inside the pod, which needs no privilege for them.
     "ingress_nginx": Entry(
-        "ingress-nginx", "Deployment", {"http": 8080, "https": 8443, "health": 8081, "metrics": 9113}, "/nginx-ready", "/nginx-ready",
-        health="health", metrics="metrics",
+        "ingress-nginx",
+        "Deployment",
+        {"http": 8080, "https": 8443, "health": 8081, "metrics": 9113},
+        "/nginx-ready",
+        "/nginx-ready",
+        health="health",
+        metrics="metrics",
     ),
     "sample_application": Entry("sample-application", "Deployment", {"http": 8080}, "/healthz", "/healthz"),
 }
@@ -114,7 +119,10 @@ def ports(stack: Stack, component: str) -> dict[str, list[dict[str, Any]]]:
 
 def node_ports(stack: Stack, component: str, numbers: dict[str, int]) -> list[dict[str, Any]]:
     """Return a Service's `ports` with the given node ports (port name -> number); those not named get one from Kubernetes."""
-    return [{**offered, **({"nodePort": numbers[offered["name"]]} if offered["name"] in numbers else {})} for offered in ports(stack, component)["service"]]
+    return [
+        {**offered, **({"nodePort": numbers[offered["name"]]} if offered["name"] in numbers else {})}
+        for offered in ports(stack, component)["service"]
+    ]
 
 
 def port(stack: Stack, component: str, name: str) -> int:
@@ -131,7 +139,8 @@ def gossip_address(stack: Stack, component: str) -> str:
 def probes(stack: Stack, component: str) -> dict[str, Any]:
     """Return the probes of a component's container.
 
-    The startup probe outlasts the replay of a write-ahead log (10 minutes); readiness gates traffic; liveness only catches a process that hangs.
+    The startup probe outlasts the replay of a write-ahead log (10 minutes); readiness gates traffic; liveness only catches a process
+    that hangs.
     """
     entry = CATALOGUE[component]
 
@@ -196,8 +205,8 @@ def remote_write(stack: Stack) -> list[dict[str, Any]]:
 
     With `idempotent` there are two queues, because Mimir decides about a whole request from its first series (Mimir documentation 3.x,
     "Configure high availability"): `mimir-scraped` carries only series with the replica label, of which the HA tracker keeps one replica's;
-    `mimir-pushed` carries only pushed series without it, which both replicas hold with the same timestamps and values, so that the second copy
-    changes nothing. With `ha_tracker` one queue carries all of them through the HA tracker.
+    `mimir-pushed` carries only pushed series without it, which both replicas hold with the same timestamps and values, so that the second
+    copy changes nothing. With `ha_tracker` one queue carries all of them through the HA tracker.
     """
     if not stack.has("mimir"):
         return []
@@ -260,7 +269,11 @@ def heartbeat_rules(stack: Stack) -> dict[str, Any]:
     interval = f"{ha_timeouts(stack).heartbeat}ms"
     return {
         "groups": [
-            {"name": "high-availability", "interval": interval, "rules": [{"record": "observability:prometheus_heartbeat", "expr": "vector(1)"}]}
+            {
+                "name": "high-availability",
+                "interval": interval,
+                "rules": [{"record": "observability:prometheus_heartbeat", "expr": "vector(1)"}],
+            }
         ]
     }
 
@@ -366,7 +379,8 @@ _HEADROOM = 5
 def mimir_limits(stack: Stack) -> dict[str, Any]:
     """Return Mimir's `limits`: the HA tracker of the pair, and what the sizing asks for instead of defaults that lose data silently.
 
-    Both replicas write the pushed samples, so the rate counts once per replica. Series in memory: as many as one scrape interval has samples.
+    Both replicas write the pushed samples, so the rate counts once per replica. Series in memory: as many as one scrape interval has
+    samples.
     """
     timeouts = ha_timeouts(stack)
     rate = stack.samples_per_second * stack.replicas["prometheus"] * _HEADROOM
@@ -447,10 +461,12 @@ def volume_problems(stack: Stack, collector_volume: str) -> list[str]:
     needed = queue_sizes(stack)["disk_bytes"]
     if not stack.has("otel_collector") or size_bytes(collector_volume) >= needed:
         return []
-    return [
-        f"otel_collector_storage_size is {collector_volume!r}; it should be at least {-(-needed // 2**30)}Gi: so much may be queued in one collector while a store is away "
-        "for observability_outage_horizon, at observability_samples_per_second and observability_log_bytes_per_second"
-    ]
+    problem = (
+        f"otel_collector_storage_size is {collector_volume!r}; it should be at least {-(-needed // 2**30)}Gi: so much may be queued in one "
+        "collector while a store is away for observability_outage_horizon, at observability_samples_per_second and "
+        "observability_log_bytes_per_second"
+    )
+    return [problem]
 
 
 def otlp_exporters(stack: Stack) -> dict[str, Any]:
@@ -570,7 +586,8 @@ def data_sources(stack: Stack) -> list[dict[str, Any]]:
 
 # --- Ingress ------------------------------------------------------------------------------------------------------------
 
-# What a browser or a query client needs. Everything else (pushes, administration, rings) answers 404 from outside unless the inventory opens it.
+# What a browser or a query client needs. Everything else (pushes, administration, rings) answers 404 from outside, unless the inventory
+# opens it.
 _PROMETHEUS_API = (
     "query", "query_range", "query_exemplars", "format_query", "parse_query", "series", "labels", "label", "metadata",
 )  # fmt: skip
@@ -579,7 +596,13 @@ _PUBLIC_PATHS: dict[str, tuple[str, ...]] = {
     "prometheus": (
         "=/", "/query", "/graph", "/alerts", "/rules", "/targets", "/service-discovery", "/status", "/tsdb-status", "/flags", "/config",
         "/agent", "/assets", "/favicon.svg", "/manifest.json",
-        *(f"/api/v1/{name}" for name in (*_PROMETHEUS_API, "targets", "rules", "alerts", "alertmanagers", "status", "scrape_pools", "notifications", "features")),
+        *(
+            f"/api/v1/{name}"
+            for name in (
+                *_PROMETHEUS_API,
+                "targets", "rules", "alerts", "alertmanagers", "status", "scrape_pools", "notifications", "features",
+            )
+        ),
     ),
     "mimir": tuple(f"/prometheus/api/v1/{name}" for name in (*_PROMETHEUS_API, "rules", "alerts", "cardinality", "status")),
     "loki": (
@@ -626,7 +649,11 @@ def ingress_routes(stack: Stack) -> list[dict[str, Any]]:
 
 def _community_annotations(route: dict[str, Any], secret: str) -> dict[str, str]:
     prefix = "nginx.ingress.kubernetes.io"
-    annotations = {f"{prefix}/ssl-redirect": "true", f"{prefix}/force-ssl-redirect": "true", f"{prefix}/proxy-body-size": f"{route['body_size']}m"}
+    annotations = {
+        f"{prefix}/ssl-redirect": "true",
+        f"{prefix}/force-ssl-redirect": "true",
+        f"{prefix}/proxy-body-size": f"{route['body_size']}m",
+    }
     if route["websocket"]:
         annotations |= {f"{prefix}/proxy-read-timeout": "3600", f"{prefix}/proxy-send-timeout": "3600"}
     if route["auth"]:
@@ -647,7 +674,10 @@ _DIALECTS: dict[str, Callable[[dict[str, Any], str], dict[str, str]]] = {"commun
 
 
 def ingress_objects(stack: Stack, auth_secret: str, annotations: dict[str, str]) -> list[dict[str, Any]]:
-    """Return one Ingress per public host, with the annotations of the controller's dialect and `annotations`; `auth_secret` holds the credentials."""
+    """Return one Ingress per public host, with the annotations of the controller's dialect and `annotations`.
+
+    `auth_secret` names the Secret with the credentials.
+    """
     return [
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -687,7 +717,7 @@ def ingress_objects(stack: Stack, auth_secret: str, annotations: dict[str, str])
 
 @dataclass(frozen=True)
 class Arrow:
-    """One arrow of the architecture: `name` is what `verify` reports, `number` its place in the documentation, `via` the Service that balances it."""
+    """One arrow of the architecture: `name` is what `verify` reports, `number` its place in the documentation."""
 
     name: str
     number: int
@@ -735,7 +765,8 @@ def arrows(stack: Stack) -> list[dict[str, Any]]:
 # What a person calls the ends of an arrow.
 TITLES = {
     "prometheus": "Prometheus", "mimir": "Mimir", "loki": "Loki", "grafana": "Grafana", "alloy": "Alloy",
-    "otel_collector": "OpenTelemetry Collector", "ingress_nginx": "NGINX ingress", "application": "Applications", "user": "Users", "reads": "Reads",
+    "otel_collector": "OpenTelemetry Collector", "ingress_nginx": "NGINX ingress",
+    "application": "Applications", "user": "Users", "reads": "Reads",
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def _rollout(workload: Mapping[str, Any]) -> tuple[int, int, int]:
 
 
 def not_ready(workloads: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each StatefulSet, DaemonSet or Deployment that is not rolled out: "StatefulSet mimir: 0 of 1 pods ready, 1 updated"."""
+    """Return a line for each workload that is not rolled out, like "StatefulSet mimir: 0 of 1 pods ready, 1 updated"."""
     waiting = []
     for workload in workloads:
         wanted, updated, ready = _rollout(workload)
@@ -44,7 +44,9 @@ def waiting_pods(pods: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
                 for detail in (state.get("waiting"), state.get("terminated")):
                     if detail:
                         exit_code = f", exit code {detail['exitCode']}" if "exitCode" in detail else ""
-                        reasons.append(f"{container['name']}: {detail.get('reason', 'waiting')}{exit_code} {detail.get('message', '')}".strip())
+                        reasons.append(
+                            f"{container['name']}: {detail.get('reason', 'waiting')}{exit_code} {detail.get('message', '')}".strip()
+                        )
         reasons += [item["message"] for item in conditions.values() if item.get("message") and item["status"] != "True"]
         found.append({"name": pod["metadata"]["name"], "why": "; ".join(dict.fromkeys(reasons)) or status.get("phase", "unknown")})
     return found
@@ -83,9 +85,9 @@ def object_changes(applied: Mapping[str, Any]) -> list[str]:
         if content.get("kind") == "Secret":
             before, after = {}, {}
         lines.append(f"{name}: {one.get('method', 'change')}")
-        for path in sorted(before.keys() | after.keys()):
-            if before.get(path) != after.get(path):
-                lines.append(f"  {path}: {before.get(path)!r} -> {after.get(path)!r}")
+        # Counted by the API server at every change, and no change of its own.
+        paths = sorted((before.keys() | after.keys()) - {"metadata.generation", "metadata.resourceVersion"})
+        lines += [f"  {path}: {before.get(path)!r} -> {after.get(path)!r}" for path in paths if before.get(path) != after.get(path)]
     return lines
 
 

@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=names, metavar="FAULT", help="only this fault; may be repeated")
     parser.add_argument("--path", action="append", choices=list(account.STORES), metavar="PATH", help="only this path; may be repeated")
     parser.add_argument("--interval", default="200ms", help="time between two events of a path, as Go writes it (default: %(default)s)")
-    parser.add_argument("--quiet", type=float, default=40, metavar="SECONDS", help="before a fault and after it (default: %(default)g)")
+    parser.add_argument("--quiet", type=float, default=25, metavar="SECONDS", help="before a fault and after it (default: %(default)g)")
     parser.add_argument("--outage", type=float, default=60, metavar="SECONDS", help="how long the stores are away (default: %(default)g)")
     parser.add_argument("--variables", type=Path, nargs="+", default=VARIABLES, metavar="FILE", help="the inventory's variables")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "build/reports/failover.json", metavar="FILE")

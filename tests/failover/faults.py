@@ -98,12 +98,16 @@ class Scene:
         return found
 
     def victim(self) -> str:
-        """Return the node to lose: one with Prometheus and a collector, rather without a store, never the generator's. Empty: none."""
+        """Return the node to lose: that of the elected Prometheus replica if possible, never the generator's. Empty: none.
+
+        Of the others one with Prometheus and a collector, rather without a store.
+        """
         there: Counter[str] = Counter()
+        elected = self.elected()
         worth = {"prometheus": 10, "otel_collector": 5, "mimir": -2, "loki": -2}
         for component, weight in worth.items():
             for pod in self.pods(component):
-                there[pod["spec"]["nodeName"]] += weight
+                there[pod["spec"]["nodeName"]] += weight + 20 * (pod["metadata"]["name"] == elected)
         candidates = {node: score for node, score in there.items() if node != self.generator_node and score >= worth["otel_collector"] - 2}
         return max(candidates, key=lambda node: (candidates[node], node), default="")
 

@@ -1,7 +1,7 @@
 """What an inventory renders to: compared with what is expected, and checked by those who have to take it.
 
 `expected/minimal` holds whole manifests; of every other inventory there is only the difference to it, which shows what its variables do.
-`make golden`, or `pytest tests/golden --update-golden`, writes both anew.
+`pytest tests/golden --update-golden` writes both anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,29 +39,35 @@ BASE = "minimal"
 Rendered = dict[str, dict[str, list[dict[str, Any]]]]
 
 
+def render(source: Path, folder: Path) -> None:
+    """Render the clusters of an inventory, each into a folder of its name."""
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "playbooks/render.yml",
+            f"--inventory={source}",
+            "--extra-vars",
+            f'{{"render_folder": "{folder}/{{{{ inventory_hostname }}}}"}}',
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-40:])
+
+
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """Return cluster -> component -> objects, as playbooks/render.yml writes them."""
     folder = tmp_path_factory.mktemp("rendered")
-    for source in SOURCES:
-        done = subprocess.run(
-            [
-                str(Path(sys.executable).with_name("ansible-playbook")),
-                "playbooks/render.yml",
-                f"--inventory={source}",
-                "--extra-vars",
-                f'{{"render_folder": "{folder}/{{{{ inventory_hostname }}}}"}}',
-            ],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-        assert done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-40:])
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda source: render(source, folder), SOURCES))
     return {
-        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((folder / cluster).iterdir())} for cluster in CLUSTERS
+        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((folder / cluster).iterdir())}
+        for cluster in CLUSTERS
     }
 
 
@@ -71,20 +78,23 @@ def readable(objects: list[dict[str, Any]]) -> str:
     """Return manifests in which every text of several lines stands as it is, line by line."""
     blocks: list[str] = []
 
-    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, *_: Any) -> bool:
+            return True
+
+    def represent(dumper: Dumper, text: str) -> yaml.Node:
         if "\n" not in text:
-            return dumper.represent_str(text)  # type: ignore[no-any-return, no-untyped-call]
+            return dumper.represent_str(text)
         blocks.append(text)
-        return dumper.represent_str(f"<block {len(blocks) - 1}>")  # type: ignore[no-any-return, no-untyped-call]
+        return dumper.represent_str(f"<block {len(blocks) - 1}>")
 
     def block(match: re.Match[str]) -> str:
         text = blocks[int(match["number"])]
         lines = [f"{match['indent']}  {line}" if line else "" for line in text.rstrip("\n").split("\n")]
         return "\n".join([f"{match['indent']}{match['key']}: |", *lines])
 
-    dumper = type("Readable", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
-    dumper.add_representer(str, represent)
-    dumped = "---\n".join(yaml.dump(item, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000) for item in objects)
+    Dumper.add_representer(str, represent)
+    dumped = "---\n".join(yaml.dump(item, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000) for item in objects)
     return re.sub(r"(?m)^(?P<indent> *)(?P<key>\S+): <block (?P<number>\d+)>$", block, dumped)
 
 
@@ -102,7 +112,9 @@ def expected_files(cluster: str, rendered: Rendered) -> dict[str, str]:
     files = {}
     for component, objects in rendered[cluster].items():
         text = readable(objects)
-        files[f"{component}.yaml" if component not in base else f"{component}.diff"] = text if component not in base else difference(base[component], text)
+        files[f"{component}.yaml" if component not in base else f"{component}.diff"] = (
+            text if component not in base else difference(base[component], text)
+        )
     # A component that is switched off renders nothing, and says so.
     return files | {f"{component}.diff": "not rendered\n" for component in base.keys() - rendered[cluster].keys()}
 
@@ -272,7 +284,9 @@ def test_a_registry_prefix_reaches_every_image(rendered: Rendered) -> None:
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_roll_outs_drain_before_they_stop(cluster: str, rendered: Rendered) -> None:
     disruption = {
-        tuple(item["spec"]["selector"]["matchLabels"].items()) for _, item in objects_of(cluster, rendered) if item["kind"] == "PodDisruptionBudget"
+        tuple(item["spec"]["selector"]["matchLabels"].items())
+        for _, item in objects_of(cluster, rendered)
+        if item["kind"] == "PodDisruptionBudget"
     }
     for pod in pods_of(cluster, rendered):
         if pod.component in ("alloy", "sample_application"):
@@ -365,11 +379,11 @@ def test_a_checker_refuses_a_misspelt_key(program: str, rendered: Rendered, tmp_
     arguments = configuration(BASE, component, rendered, tmp_path)
     file = next(argument.partition("=")[2] for argument in arguments if re.match(r"--?config(\.file)?=", argument))
     Path(file).write_text(Path(file).read_text() + "\nmisspelt: true\n")
-    command: list[str | Path] = {
+    commands: dict[str, list[str | Path]] = {
         "promtool": [found, "check", "config", file],
         "mimir": [found, *arguments, "-modules"],
         "loki": [found, *arguments, "-verify-config"],
         "otelcol-k8s": [found, "validate", *arguments],
-    }[program]
+    }
     with pytest.raises(AssertionError, match="misspelt"):
-        accept(command)
+        accept(commands[program])

@@ -85,10 +85,7 @@ class Component:
 def components() -> list[Component]:
     """Return the components of components.yml in build order."""
     table = yaml.safe_load((HERE / "components.yml").read_text())
-    return [
-        Component(name, recipe.get("packages", {name: "."}), recipe["minutes"], recipe)
-        for name, recipe in table.items()
-    ]
+    return [Component(name, recipe.get("packages", {name: "."}), recipe["minutes"], recipe) for name, recipe in table.items()]
 
 
 def binary(name: str) -> Path:
@@ -132,9 +129,7 @@ def build(component: Component, report: Callable[[str], None]) -> None:
 
 
 def _go(arguments: list[str], work: Path, stream: Any, **extra: str) -> None:
-    subprocess.run(
-        ["go", *arguments], cwd=work, env={**os.environ, **COMPILER, **extra}, check=True, stdout=stream, stderr=stream
-    )
+    subprocess.run(["go", *arguments], cwd=work, env={**os.environ, **COMPILER, **extra}, check=True, stdout=stream, stderr=stream)
 
 
 def _prepare(component: Component, work: Path, stream: Any) -> None:
@@ -143,13 +138,26 @@ def _prepare(component: Component, work: Path, stream: Any) -> None:
     if component.module:
         return
     if "builder" in recipe:
-        _go(["run", f"{recipe['module']}@{recipe['version']}", f"--config={HERE / recipe['builder']}", "--skip-get-modules", "--skip-compilation"], work, stream,
-            GOFLAGS="-buildvcs=false")
+        _go(
+            [
+                "run",
+                f"{recipe['module']}@{recipe['version']}",
+                f"--config={HERE / recipe['builder']}",
+                "--skip-get-modules",
+                "--skip-compilation",
+            ],
+            work,
+            stream,
+            GOFLAGS="-buildvcs=false",
+        )
         return
     published = json.loads(
         subprocess.run(
             ["go", "mod", "download", "-json", f"{recipe['module']}@{recipe['version']}"],
-            cwd=work, capture_output=True, text=True, check=True,
+            cwd=work,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     )
     folder = Path(published["Dir"])
@@ -189,10 +197,7 @@ def _compile(component: Component, work: Path, stream: Any, report: Callable[[st
     environment = {**os.environ, **COMPILER}
     if component.module:
         environment["GOFLAGS"] = environment["GOFLAGS"].replace("-mod=mod", "-mod=readonly")
-    if "main" in recipe or "builder" in recipe:
-        packages = ["."]
-    else:
-        packages = list(component.binaries.values())
+    packages = ["."] if "main" in recipe or "builder" in recipe else list(component.binaries.values())
     tags = ["-tags", recipe["tags"]] if "tags" in recipe else []
     total = len(
         subprocess.run(
@@ -204,14 +209,10 @@ def _compile(component: Component, work: Path, stream: Any, report: Callable[[st
     out.mkdir()
     target = str(out / next(iter(component.binaries))) if packages == ["."] else f"{out}{os.sep}"
     command = ["go", "build", "-v", GCFLAGS, "-ldflags", f"-s -w {recipe.get('ldflags', '')}", *tags, "-o", target, *packages]
-    with subprocess.Popen(
-        command, cwd=source, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=source, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        done = 0
-        for line in process.stderr:
+        for done, line in enumerate(process.stderr, start=1):
             stream.write(line)
-            done += 1
             if done % 100 == 0:
                 report(f"{component.name}: {done} of at most {total} packages")
     if process.returncode:
@@ -228,7 +229,10 @@ def build_all(wanted: Iterable[Component], say: Callable[[str], None] = print) -
     for number, component in enumerate(left, start=1):
         remaining = sum(other.minutes for other in left[number - 1 :]) * pace
         head = f"build {number}/{len(left)}"
-        say(f"{head} {component.name} {component.version}: about {component.minutes * pace:.0f} min; all that is left: about {remaining:.0f} min")
+        say(
+            f"{head} {component.name} {component.version}: about {component.minutes * pace:.0f} min; "
+            f"all that is left: about {remaining:.0f} min"
+        )
         start = time.monotonic()
         build(component, lambda text, head=head: say(f"{head} {text}"))  # type: ignore[misc]
         minutes = (time.monotonic() - start) / 60

@@ -24,8 +24,9 @@ def start(command: list[str], log: str, folder: int) -> int:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644, dir_fd=folder)
     try:
         return os.posix_spawn(
-            command[0],
-            command,
+            "/bin/sh",
+            # Through a shell, a program that is missing is a line in its log and tried again, and not the machine's end.
+            ["sh", "-c", 'exec "$@"', "sh", *command],
             {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
             file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)],
             setsid=True,

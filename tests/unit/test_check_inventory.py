@@ -55,7 +55,13 @@ def run(folder: Path, playbook: Path | None = None, **variables: Any) -> Run:
             f"--extra-vars=model_file={model}",
         ],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent", "COLUMNS": "500"},
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "KUBECONFIG": "/nonexistent",
+            "COLUMNS": "500",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -67,7 +73,9 @@ def run(folder: Path, playbook: Path | None = None, **variables: Any) -> Run:
 
 
 def test_a_small_inventory_gives_a_model_with_every_default(tmp_path: Path) -> None:
-    done = run(tmp_path, observability_cluster_name="north", observability_domain="{{ inventory_hostname }}.example.org", prometheus_replicas="3")
+    done = run(
+        tmp_path, observability_cluster_name="north", observability_domain="{{ inventory_hostname }}.example.org", prometheus_replicas="3"
+    )
     assert done.code == 0, done.output
     assert "changed=1 " in done.output
     assert done.model["cluster_name"] == "north"

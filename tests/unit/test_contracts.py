@@ -39,7 +39,9 @@ def tracked_files() -> list[Path]:
 def ansible_doc(*arguments: str) -> dict[str, Any]:
     """Return what `ansible-doc --json` prints in this checkout."""
     command = [str(Path(sys.executable).with_name("ansible-doc")), "--json", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -125,7 +127,9 @@ def parameters(name: str) -> list[str]:
     """Return the names of a filter's parameters after its input."""
     for module in (_wiring, _workloads, _proof, _picture):
         if hasattr(module, name):
-            return [parameter for parameter in inspect.signature(getattr(module, name)).parameters if parameter != "stack"][module is _workloads :]
+            return [parameter for parameter in inspect.signature(getattr(module, name)).parameters if parameter != "stack"][
+                module is _workloads :
+            ]
     return list(inspect.signature(getattr(objects, f"_{name}")).parameters)[1:]
 
 
@@ -198,7 +202,9 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 def test_no_file_names_a_machine_or_a_folder_outside_the_repository() -> None:
     # Put together here, so that this file is not found itself.
-    outside = re.compile("|".join(re.escape("/".join(parts)) for parts in (("..", "shared"), ("", "work", ""), ("", "root", ""), ("", "tmp", "venv"))))
+    outside = re.compile(
+        "|".join(re.escape("/".join(parts)) for parts in (("..", "shared"), ("", "work", ""), ("", "root", ""), ("", "tmp", "venv")))
+    )
     for path in tracked_files():
         try:
             text = path.read_text(encoding="utf-8")

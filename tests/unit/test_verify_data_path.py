@@ -71,6 +71,7 @@ FAULTS: list[tuple[str, set[str], str]] = [
     ("partial", {"application-otel_collector", "otel_collector-loki"}, "1 rejected: too old"),
     ("grpc", {"application-otel_collector"}, "gRPC status 14: unavailable"),
     ("mark", {"otel_collector-prometheus", "prometheus-mimir"}, "collector=''; expected 'otel'"),
+    ("pushed through a Service", {"otel_collector-prometheus", "prometheus-mimir"}, "prometheus-0 lacks 3 of 6 OTLP samples"),
     ("wrong time", {"otel_collector-prometheus", "prometheus-mimir"}, "(milliseconds, value)"),
     ("exporter fails", {"otel_collector-prometheus"}, "otelcol_exporter_send_failed_metric_points"),
     ("lost record", {"otel_collector-loki"}, "is not in Loki"),

@@ -60,7 +60,7 @@ def targets(model: _stack.Stack, data: Any) -> list[tuple[str, str]]:
 
 def configurations(model: _stack.Stack) -> list[Any]:
     """Return everything that the wiring computes for the components that are switched on."""
-    made = []
+    made: list[Any] = []
     if model.has("prometheus"):
         made += [_wiring.remote_write(model), _wiring.scrape_jobs(model)]
     made += [_wiring.push_endpoints(model, pusher) for pusher in _wiring.PUSHERS if model.has(pusher)]
@@ -142,6 +142,17 @@ def test_the_collector_has_a_queue_of_its_own_for_every_replica_and_loses_nothin
         assert exporter["sending_queue"]["queue_size"] >= sizes[counted_in]
 
 
+def test_a_volume_that_cannot_hold_the_queues_is_refused_by_name_and_with_the_size_that_can() -> None:
+    (problem,) = _wiring.volume_problems(DEFAULT, "1Gi")
+    assert problem.startswith("otel_collector_storage_size is '1Gi'; it should be at least ")
+    enough = re.search(r"at least (\d+Gi)", problem)
+    assert enough
+    assert _wiring.volume_problems(DEFAULT, enough[1]) == []
+    assert _stack.size_bytes(enough[1]) >= _wiring.queue_sizes(DEFAULT)["disk_bytes"]
+    without = next(model for model in STACKS if not model.has("otel_collector"))
+    assert _wiring.volume_problems(without, "1Gi") == []
+
+
 def test_queues_grow_with_the_horizon_and_the_rate() -> None:
     small = _wiring.queue_sizes(DEFAULT)
     longer = _wiring.queue_sizes(dataclasses.replace(DEFAULT, outage_horizon=2 * DEFAULT.outage_horizon))
@@ -206,7 +217,10 @@ def test_a_scraped_series_goes_through_the_ha_tracker_and_nowhere_else(labels: d
 def test_a_scraped_series_keeps_what_it_says_about_itself(labels: dict[str, str]) -> None:
     stored = scraped(labels)
     if labels.get("collector") in MARKS:
-        assert stored == {**{name: value for name, value in labels.items() if name != "collector"}, "exported_collector": labels["collector"]}
+        assert stored == {
+            **{name: value for name, value in labels.items() if name != "collector"},
+            "exported_collector": labels["collector"],
+        }
     else:
         assert stored == labels
 
@@ -243,7 +257,9 @@ def test_every_pusher_has_a_mark_that_the_queues_know() -> None:
 def test_a_rate_limit_of_mimir_delays_and_does_not_lose(dedup: str) -> None:
     queues = _wiring.remote_write(stack(prometheus_pushed_dedup=dedup))
     assert queues
-    assert all(queue["queue_config"]["retry_on_http_429"] and queue["send_exemplars"] and queue["send_native_histograms"] for queue in queues)
+    assert all(
+        queue["queue_config"]["retry_on_http_429"] and queue["send_exemplars"] and queue["send_native_histograms"] for queue in queues
+    )
 
 
 def test_external_labels_of_the_inventory_are_taken_literally() -> None:
@@ -286,7 +302,12 @@ def test_mimir_looks_at_the_labels_that_prometheus_sets() -> None:
 # --- scraping ---------------------------------------------------------------------------------------------------------
 
 POD = "__meta_kubernetes_pod_"
-RUNNING = {f"{POD}annotation_prometheus_io_scrape": "true", f"{POD}phase": "Running", f"{POD}container_init": "false", f"{POD}name": "web-0"}
+RUNNING = {
+    f"{POD}annotation_prometheus_io_scrape": "true",
+    f"{POD}phase": "Running",
+    f"{POD}container_init": "false",
+    f"{POD}name": "web-0",
+}
 
 
 @pytest.mark.parametrize(
@@ -320,7 +341,11 @@ def test_what_is_not_scraped(change: dict[str, str]) -> None:
 
 
 def test_scheme_and_path_of_an_annotated_pod() -> None:
-    labels = RUNNING | {f"{POD}annotation_prometheus_io_scheme": "https", f"{POD}annotation_prometheus_io_path": "/stats", "__scheme__": "http"}
+    labels = RUNNING | {
+        f"{POD}annotation_prometheus_io_scheme": "https",
+        f"{POD}annotation_prometheus_io_path": "/stats",
+        "__scheme__": "http",
+    }
     found = relabel(labels, _wiring.scrape_jobs(DEFAULT)[0]["relabel_configs"])
     assert found is not None
     assert (found["__scheme__"], found["__metrics_path__"]) == ("https", "/stats")
@@ -355,13 +380,17 @@ def test_without_a_tenant_no_header_is_sent() -> None:
 
 # Pushes and administration (documentation of Prometheus 3.13, Mimir 3.x, Loki 3.7).
 FORBIDDEN = {
-    "prometheus": ["/api/v1/write", "/api/v1/otlp/v1/metrics", "/-/reload", "/-/quit", "/api/v1/admin/tsdb/delete_series", "/api/v1/read", "/debug/pprof", "/metrics"],
+    "prometheus": [
+        "/api/v1/write", "/api/v1/otlp/v1/metrics", "/-/reload", "/-/quit", "/api/v1/admin/tsdb/delete_series", "/api/v1/read",
+        "/debug/pprof", "/metrics",
+    ],
     "mimir": [
-        "/api/v1/push", "/otlp/v1/metrics", "/ingester/flush", "/ingester/shutdown", "/compactor/ring", "/memberlist", "/config", "/api/v1/user_limits",
-        "/prometheus/config/v1/rules/x", "/distributor/ha_tracker", "/metrics", "/",
+        "/api/v1/push", "/otlp/v1/metrics", "/ingester/flush", "/ingester/shutdown", "/compactor/ring", "/memberlist", "/config",
+        "/api/v1/user_limits", "/prometheus/config/v1/rules/x", "/distributor/ha_tracker", "/metrics", "/",
     ],
     "loki": [
-        "/loki/api/v1/push", "/otlp/v1/logs", "/loki/api/v1/delete", "/flush", "/ingester/shutdown", "/config", "/compactor/ring", "/metrics", "/",
+        "/loki/api/v1/push", "/otlp/v1/logs", "/loki/api/v1/delete", "/flush", "/ingester/shutdown", "/config", "/compactor/ring",
+        "/metrics", "/",
         # Rule groups are set and deleted below the path that lists them.
         "/loki/api/v1/rules/x",
     ],
@@ -410,7 +439,9 @@ def test_every_host_but_grafana_asks_for_a_password() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("dialect", "key"), [("community", "nginx.ingress.kubernetes.io/auth-secret"), ("f5", "nginx.org/basic-auth-secret")])
+@pytest.mark.parametrize(
+    ("dialect", "key"), [("community", "nginx.ingress.kubernetes.io/auth-secret"), ("f5", "nginx.org/basic-auth-secret")]
+)
 def test_every_dialect_protects_the_same_hosts_and_points_at_ports_of_the_catalogue(dialect: str, key: str) -> None:
     model = stack(ingress_nginx_dialect=dialect)
     objects = _wiring.ingress_objects(model, "users", {"example.com/more": "yes"})
@@ -452,7 +483,9 @@ def test_ports_and_probes_name_ports_that_the_container_has(component: str) -> N
     assert {port["targetPort"] for port in made["service"]} <= names
     assert {probe["httpGet"]["port"] for probe in _wiring.probes(DEFAULT, component).values()} <= names
     assert all(len(name) <= 15 for name in names)
-    assert int(_wiring.scrape_annotations(DEFAULT, component)["prometheus.io/port"]) in {port["containerPort"] for port in made["container"]}
+    assert int(_wiring.scrape_annotations(DEFAULT, component)["prometheus.io/port"]) in {
+        port["containerPort"] for port in made["container"]
+    }
 
 
 # --- the graph --------------------------------------------------------------------------------------------------------

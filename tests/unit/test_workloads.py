@@ -9,7 +9,12 @@ from ansible_collections.observability.stack.plugins.plugin_utils import _worklo
 
 
 def workload(kind: str, status: dict[str, int] | None, generation: int = 2, **spec: Any) -> dict[str, Any]:
-    return {"kind": kind, "metadata": {"name": "x", "generation": generation}, "spec": spec, **({"status": status} if status is not None else {})}
+    return {
+        "kind": kind,
+        "metadata": {"name": "x", "generation": generation},
+        "spec": spec,
+        **({"status": status} if status is not None else {}),
+    }
 
 
 ROLLED_OUT = {"observedGeneration": 2, "updatedReplicas": 2, "availableReplicas": 2}
@@ -57,9 +62,18 @@ def container(**state: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("status", "why"),
     [
-        ({"containerStatuses": [container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})]}, "mimir: ImagePullBackOff no such image"),
         (
-            {"containerStatuses": [container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": {"exitCode": 1, "reason": "Error"}})]},
+            {"containerStatuses": [container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})]},
+            "mimir: ImagePullBackOff no such image",
+        ),
+        (
+            {
+                "containerStatuses": [
+                    container(
+                        state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": {"exitCode": 1, "reason": "Error"}}
+                    )
+                ]
+            },
             "mimir: CrashLoopBackOff; mimir: Error, exit code 1",
         ),
         ({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]}, "0/3 nodes are available"),
@@ -76,7 +90,9 @@ def test_a_pod_without_a_status_waits_for_an_unknown_reason() -> None:
 
 def test_reasons_come_with_the_events_and_the_last_lines_of_the_pod_and_of_no_other() -> None:
     events = [
-        {"involvedObject": {"name": name}, "reason": "Unhealthy", "message": f"probe {number}"} for name in ("mimir-0", "loki-0") for number in range(5)
+        {"involvedObject": {"name": name}, "reason": "Unhealthy", "message": f"probe {number}"}
+        for name in ("mimir-0", "loki-0")
+        for number in range(5)
     ]
     logs = [{"item": "mimir-0", "log": "\n".join(f"line {number}" for number in range(20))}, {"item": "loki-0", "log": "other"}]
     lines = _workloads.waiting_reasons([pod(phase="Running"), pod("loki-0", ready="True")], events, logs).splitlines()
@@ -94,7 +110,12 @@ def test_when_all_became_ready_meanwhile_it_says_so() -> None:
 
 
 def changed(kind: str, before: Any, after: Any) -> dict[str, Any]:
-    return {"changed": True, "method": "update", "result": {"kind": kind, "metadata": {"name": "x"}}, "diff": {"before": before, "after": after}}
+    return {
+        "changed": True,
+        "method": "update",
+        "result": {"kind": kind, "metadata": {"name": "x"}},
+        "diff": {"before": before, "after": after},
+    }
 
 
 def test_changes_are_told_field_by_field() -> None:
@@ -107,16 +128,21 @@ def test_of_several_objects_only_those_that_changed_are_told() -> None:
     assert _workloads.object_changes({"changed": True, "result": {"results": results}}) == ["Service x: update", "  a: 1 -> 2"]
 
 
+def test_what_the_api_server_counts_is_no_change_of_its_own() -> None:
+    one = changed(
+        "Service", {"metadata": {"generation": 1, "resourceVersion": "7"}}, {"metadata": {"generation": 2, "resourceVersion": "8"}}
+    )
+    assert _workloads.object_changes(one) == ["Service x: update"]
+
+
 def test_a_secret_is_named_and_its_values_are_not() -> None:
     lines = _workloads.object_changes(changed("Secret", {"data": {"password": "b2xk"}}, {"data": {"password": "bmV3"}}))
     assert lines == ["Secret x: update"]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("", True), ("slow", True), ("fast", True), ("none", False)]
-)
+@pytest.mark.parametrize(("name", "expected"), [("", True), ("slow", True), ("fast", True), ("none", False)])
 def test_a_storage_class_by_name_or_the_default_one(name: str, expected: bool) -> None:
-    classes = [
+    classes: list[dict[str, Any]] = [
         {"metadata": {"name": "slow"}},
         {"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}},
     ]

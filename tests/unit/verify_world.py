@@ -173,7 +173,9 @@ class World:
             return 200, {"data": {"result": []}}
         result: list[dict[str, Any]] = []
         if expression.startswith("observability_verify"):
-            for sample in self.samples:
+            for number, sample in enumerate(self.samples):
+                if self.broken == "pushed through a Service" and store == f"prometheus-{number % 2}":
+                    continue
                 late = 0.5 if self.broken == "wrong time" else 0
                 result.append({"metric": sample["metric"], "values": [[sample["point"][0] + late, sample["point"][1]]]})
                 if store == "mimir" and self.broken == "doubled samples":
