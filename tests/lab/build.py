@@ -9,6 +9,7 @@ own cache stands.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "observability-stack"
-# No debug information: a fifth less to compile and to link. More room for the compiler's own heap: fewer collections.
+# No debug information, which is quicker to compile and to link; more room for the compiler's own heap, which is collected less often.
 COMPILER = {"CGO_ENABLED": "0", "GOGC": "400", "GOFLAGS": "-mod=mod -buildvcs=false -trimpath"}
 GCFLAGS = "-gcflags=all=-dwarf=false"
 
@@ -118,6 +119,14 @@ def build(component: Component, report: Callable[[str], None]) -> None:
         return
     work = CACHE / "src" / f"{component.name}-{component.key}"
     work.mkdir(parents=True, exist_ok=True)
+    # One at a time, also over several checkouts; the lock goes with the process that holds it.
+    with work.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not component.built:
+            _build(component, work, report)
+
+
+def _build(component: Component, work: Path, report: Callable[[str], None]) -> None:
     log = work / "build.log"
     with log.open("w") as stream:
         try:

@@ -157,7 +157,7 @@ class Cluster:
                 state += ", Ready" if machine.name in ready else ", not Ready"
             lines.append(f"{machine.name:<14} {machine.address.ip:<13} {state}; logs: {machine.logs}")
         lines.append(f"kubeconfig: {self.kubeconfig}")
-        lines += [f"absent: {name} ({reason})" for name, reason in images.absent().items()]
+        lines += [f"absent: {name} ({reason})" for name, reason in images.absent().items() if name not in images.stand_ins()]
         lines += [f"stand-in: {name} is {what}" for name, what in images.stand_ins().items()]
         return lines
 

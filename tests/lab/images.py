@@ -96,8 +96,8 @@ def catalogue() -> list[Image]:
 
 
 def absent() -> dict[str, str]:
-    """Return the components of the stack that the lab cannot run, each with the reason."""
-    return {} if given("alloy") else {"alloy": "no binary of alloy here"}
+    """Return the components of the stack of which the lab does not run the real program, each with the reason."""
+    return {name: f"no binary of {name} here" for name in ("alloy", "grafana") if not given(name)}
 
 
 def stand_ins() -> dict[str, str]:

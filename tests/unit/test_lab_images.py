@@ -93,7 +93,7 @@ def test_the_same_files_make_the_same_bytes(image: images.Image, tmp_path: Path)
 
 def test_the_lab_says_which_components_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("LAB_BIN_DIR", raising=False)
-    assert images.absent() == {"alloy": "no binary of alloy here"}
+    assert images.absent() == {"alloy": "no binary of alloy here", "grafana": "no binary of grafana here"}
     assert "stand-in" in images.stand_ins()["grafana"]
     for name in ("alloy", "grafana"):
         (tmp_path / name).write_bytes(b"\x7fELF")

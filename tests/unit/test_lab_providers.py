@@ -82,7 +82,7 @@ def test_ansible_is_told_what_the_lab_has_and_has_not(lab_folder: Path, tmp_path
         "observability_kubeconfig": str(build / "kubeconfig"),
         "observability_context": "lab",
         "alloy_enabled": False,
-        "verify_absent": {"alloy": "no binary of alloy here"},
+        "verify_absent": {"alloy": "no binary of alloy here", "grafana": "no binary of grafana here"},
         "ingress_nginx_install": False,
         "ingress_nginx_dialect": "community",
         "verify_ingress_address": "10.213.0.11:443",
