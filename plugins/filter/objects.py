@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bcrypt
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
@@ -41,6 +42,22 @@ def _basic_auth(password: str, user: str) -> dict[str, str]:
     return {"username": user, "password": password, "htpasswd": hashed, "auth": hashed}
 
 
+class _Manifest(yaml.SafeDumper):
+    """Writes a text of several lines line by line, where YAML allows it."""
+
+    def ignore_aliases(self, *_: Any) -> bool:
+        return True
+
+
+_Manifest.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+)
+
+
+def _manifest(objects: Any) -> str:
+    return yaml.dump_all(objects, Dumper=_Manifest, sort_keys=False, allow_unicode=True, width=1000, explicit_start=True)
+
+
 class FilterModule:
     """Offer the functions over objects."""
 
@@ -51,6 +68,7 @@ class FilterModule:
             "basic_auth": _shim(_basic_auth),
             "checksum": _shim(_checksum),
             "has_storage_class": _shim(_workloads.has_storage_class),
+            "manifest": _shim(_manifest),
             "not_ready": _shim(_workloads.not_ready),
             "object_changes": _shim(_workloads.object_changes),
             "waiting_pods": _shim(_workloads.waiting_pods),

@@ -262,7 +262,8 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
     storage_class = values["observability_storage_class"]
     if storage_class != "" and not (is_host(storage_class) and _is_word(storage_class)):
         check.refuse("observability_storage_class", "it should be empty (the cluster's default class) or the name of a StorageClass")
-    interval = check.duration("prometheus_scrape_interval")
+    # Below this an election of the HA tracker takes longer than a scrape interval (see `ha_timeouts`).
+    interval = check.duration("prometheus_scrape_interval", least=5)
     window = check.duration("prometheus_out_of_order_window")
     horizon = check.duration("observability_outage_horizon", least=60)
     if window and horizon and window < horizon:

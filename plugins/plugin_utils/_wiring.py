@@ -7,7 +7,7 @@ The catalogue is the only place that knows a port or a path of a component; Serv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,10 @@ from ._stack import Stack, size_bytes
 
 @dataclass(frozen=True)
 class Entry:
-    """What a component listens on: its Service, its ports by name, and the paths of its health checks on port `health`."""
+    """What a component listens on: its Service, its ports by name, and the paths of its health checks on port `health`.
+
+    `metrics` is the port that is scraped; `offered` names the ports of the Service where it does not have all of them.
+    """
 
     service: str
     kind: str
@@ -26,6 +29,7 @@ class Entry:
     health: str = "http"
     headless: bool = False
     metrics: str = "http"
+    offered: tuple[str, ...] = ()
 
 
 CATALOGUE: dict[str, Entry] = {
@@ -44,21 +48,19 @@ CATALOGUE: dict[str, Entry] = {
         headless=True,
         metrics="metrics",
     ),
-    # Only where the stack installs the controller itself; `ports` are those inside the pod, which needs no privilege for them.
+    # Only where the stack installs the controller itself. Its redirects name the port that it listens on, so that is the public one.
     "ingress_nginx": Entry(
         "ingress-nginx",
         "Deployment",
-        {"http": 8080, "https": 8443, "health": 8081, "metrics": 9113},
+        {"http": 80, "https": 443, "health": 8081, "metrics": 9113},
         "/nginx-ready",
         "/nginx-ready",
         health="health",
         metrics="metrics",
+        offered=("http", "https"),
     ),
     "sample_application": Entry("sample-application", "Deployment", {"http": 8080}, "/healthz", "/healthz"),
 }
-# What the Service offers where that is not what the pod listens on.
-_SERVICE_PORTS: dict[str, dict[str, int]] = {"ingress_nginx": {"http": 80, "https": 443}}
-
 # The labels that the pair's external labels and Mimir's HA tracker agree on.
 HA_GROUP_LABEL = "prom_ha_group"
 HA_REPLICA_LABEL = "__replica__"
@@ -110,7 +112,7 @@ def ports(stack: Stack, component: str) -> dict[str, list[dict[str, Any]]]:
     `container`: for a container's `ports`; `service`: for the Service's `ports`.
     """
     entry = CATALOGUE[component]
-    offered = _SERVICE_PORTS.get(component, entry.ports)
+    offered = {name: number for name, number in entry.ports.items() if not entry.offered or name in entry.offered}
     return {
         "container": [{"name": name, "containerPort": number, "protocol": "TCP"} for name, number in entry.ports.items()],
         "service": [{"name": name, "port": number, "targetPort": name, "protocol": "TCP"} for name, number in offered.items()],
@@ -283,8 +285,8 @@ def otlp_translation(stack: Stack) -> dict[str, Any]:
     return {"promote_resource_attributes": list(PROMOTED_RESOURCE_ATTRIBUTES), "keep_identifying_resource_attributes": True}
 
 
-def scrape_jobs(stack: Stack) -> list[dict[str, Any]]:
-    """Return Prometheus' `scrape_configs`: the annotated pods, and each replica itself.
+def scrape_jobs(stack: Stack, more: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Return Prometheus' `scrape_configs`: the annotated pods (those of the stack among them), and `more`, the jobs of the inventory.
 
     A pod with several containers gives one target: no label tells its containers apart, so equal targets fall together. A scraped series
     that carries the mark of a pusher gives it up (it becomes `exported_collector`): it would end in the queue of the pushed ones.
@@ -325,6 +327,7 @@ def scrape_jobs(stack: Stack) -> list[dict[str, Any]]:
             ],
             "metric_relabel_configs": unmark,
         },
+        *({**job, "metric_relabel_configs": [*job.get("metric_relabel_configs", []), *unmark]} for job in more),
     ]
 
 

@@ -94,7 +94,7 @@ def binary(name: str) -> Path:
     for component in components():
         if name in component.binaries and component.built:
             return component.folder / name
-    raise BuildError(f"{name} is not built; run: make lab-build")
+    raise BuildError(f"{name} is not built; run: make build")
 
 
 _GO_VERSION: list[str] = []
