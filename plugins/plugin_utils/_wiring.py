@@ -383,7 +383,7 @@ def mimir_limits(stack: Stack) -> dict[str, Any]:
     """Return Mimir's `limits`: the HA tracker of the pair, and what the sizing asks for instead of defaults that lose data silently.
 
     Both replicas write the pushed samples, so the rate counts once per replica. Series in memory: as many as one scrape interval has
-    samples.
+    samples. A limit is never below Mimir's own default (configuration reference 3.x): a sample beyond it is refused for good.
     """
     timeouts = ha_timeouts(stack)
     rate = stack.samples_per_second * stack.replicas["prometheus"] * _HEADROOM
@@ -394,9 +394,9 @@ def mimir_limits(stack: Stack) -> dict[str, Any]:
         "ha_tracker_update_timeout": f"{timeouts.update}ms",
         "ha_tracker_update_timeout_jitter_max": f"{timeouts.jitter}ms",
         "ha_tracker_failover_timeout": f"{timeouts.failover}ms",
-        "ingestion_rate": rate,
-        "ingestion_burst_size": rate * 10,
-        "max_global_series_per_user": stack.samples_per_second * stack.scrape_interval * _HEADROOM,
+        "ingestion_rate": max(rate, 10_000),
+        "ingestion_burst_size": max(rate * 10, 200_000),
+        "max_global_series_per_user": max(stack.samples_per_second * stack.scrape_interval * _HEADROOM, 150_000),
         "max_global_exemplars_per_user": 100000,
         "native_histograms_ingestion_enabled": True,
         "out_of_order_time_window": f"{stack.out_of_order_window}s",

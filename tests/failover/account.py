@@ -222,7 +222,7 @@ def judge(account: Account, window: Window) -> Account:
 
 
 def table(accounts: Sequence[Account]) -> str:
-    """Return the report as a table for people, without what was not tested, which follows as one line per reason."""
+    """Return the report as a table for people; the paths and the faults that were not tested follow, one line per reason."""
     head = ("fault", "path", "sent", "stored", "lost", "doubled", "longest gap", "", "")
     rows = [head]
     for line in accounts:
@@ -234,11 +234,10 @@ def table(accounts: Sequence[Account]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     aligned = [str.rjust if column in _FIGURES else str.ljust for column in range(len(head))]
     lines = ["  ".join(align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)) for row in rows]
-    skipped: dict[str, list[Account]] = {}
+    tested = {line.fault for line in accounts if line.status != "not tested"}
+    skipped: dict[str, dict[str, None]] = {}
     for line in accounts:
         if line.status == "not tested":
-            skipped.setdefault(line.detail, []).append(line)
-    for reason, those in skipped.items():
-        what = sorted({f"{line.path} ({line.fault})" for line in those})
-        lines.append(f"not tested, {reason}: {', '.join(what)}")
+            skipped.setdefault(line.detail, {})[line.path if line.fault in tested else line.fault] = None
+    lines += [f"not tested: {', '.join(names)} ({reason})" for reason, names in skipped.items()]
     return "\n".join(line.rstrip() for line in lines) + "\n"
