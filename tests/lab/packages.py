@@ -1,10 +1,15 @@
-"""The programs of the lab that come from Debian: installed when missing, without starting a service of theirs."""
+"""Programs that come from Debian: installed when missing, without starting a service of theirs.
+
+`python -m tests.lab.packages` installs those of the tests.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.lab.interface import Say
@@ -23,6 +28,8 @@ PROGRAMS = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
 }
+# What the tests run beside the lab: the page of the report is looked at in a browser.
+TEST_PROGRAMS = {"chromium": "chromium"}
 POLICY = Path("/usr/sbin/policy-rc.d")
 # Debian's own way to say that a package may not start its services; this text says whose file it is.
 REFUSAL = "#!/bin/sh\n# Written by the lab of observability.stack while it installs packages; safe to remove.\nexit 101\n"
@@ -32,20 +39,20 @@ class PackageError(Exception):
     """Something could not be installed; the message says what, and what to do."""
 
 
-def missing() -> list[str]:
-    """Return the packages whose programs are not here."""
-    absent = (package for program, package in PROGRAMS.items() if shutil.which(program) is None)
+def missing(programs: Mapping[str, str] = PROGRAMS) -> list[str]:
+    """Return the packages of those programs (program -> package) that are not here."""
+    absent = (package for program, package in programs.items() if shutil.which(program) is None)
     return sorted(set(absent))
 
 
-def install(say: Say) -> None:
-    """Install what is missing with apt-get; raises PackageError when that is not possible."""
-    wanted = missing()
+def install(say: Say, programs: Mapping[str, str] = PROGRAMS) -> None:
+    """Install what is missing of those programs with apt-get; raises PackageError when that is not possible."""
+    wanted = missing(programs)
     if not wanted:
         return
     by_hand = f"install these yourself: {' '.join(wanted)}"
-    if shutil.which("apt-get") is None:
-        raise PackageError(f"the lab needs Debian's packages and there is no apt-get here; {by_hand}")
+    if shutil.which("apt-get") is None or os.geteuid():
+        raise PackageError(f"missing, and only root on Debian can have them installed from here; {by_hand}")
     say(f"installing from Debian: {' '.join(wanted)}")
     ours = not POLICY.exists() or POLICY.read_text() == REFUSAL
     try:
@@ -60,3 +67,16 @@ def install(say: Say) -> None:
     finally:
         if ours:
             POLICY.unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Install what the tests run; without it they say what they skip."""
+    try:
+        install(print, TEST_PROGRAMS)
+    except PackageError as error:
+        print(f"some tests will be skipped: {error}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
