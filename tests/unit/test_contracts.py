@@ -235,3 +235,13 @@ def test_every_image_has_a_version() -> None:
         assert set(entry) <= {"image", "tag", "digest"}, component
         assert isinstance(entry["tag"], str), f"{component}: a tag needs quotes when YAML takes it for a number"
         assert entry["tag"] != "latest"
+
+
+def test_the_page_of_variables_has_every_variable_of_the_stack_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(observability_\w+)` \| ([^|]*?) \|", (ROOT / "docs/variables.md").read_text(), flags=re.MULTILINE))
+    assert rows.keys() == _stack.STACK_DEFAULTS.keys()
+    for name, default in _stack.STACK_DEFAULTS.items():
+        shown = (
+            {"": ("empty", "none, it has to be given")}.get(default, (f"`{default}`",)) if isinstance(default, str) else (f"`{default}`",)
+        )
+        assert rows[name] in shown, name
