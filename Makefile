@@ -10,8 +10,8 @@ INVENTORY ?= inventories/local
 export PATH := $(VENV)/bin:$(PATH)
 export ANSIBLE_FORCE_COLOR ?= $(if $(MAKE_TERMOUT),1,0)
 
-# One environment for each state of requirements.txt, complete or not there at all.
-$(VENV)/ready: requirements.txt
+# One environment for each state of requirements.txt (its name says which), complete or not there at all.
+$(VENV)/ready:
 	@echo "installing ansible and the other tools of requirements.txt (once, one to three minutes)"
 	rm -rf "$(VENV)"
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …")'
