@@ -69,8 +69,5 @@ class FilterModule:
             "checksum": _shim(_checksum),
             "has_storage_class": _shim(_workloads.has_storage_class),
             "manifest": _shim(_manifest),
-            "not_ready": _shim(_workloads.not_ready),
             "object_changes": _shim(_workloads.object_changes),
-            "waiting_pods": _shim(_workloads.waiting_pods),
-            "waiting_reasons": _shim(_workloads.waiting_reasons),
         }

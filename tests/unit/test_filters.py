@@ -108,6 +108,6 @@ def test_a_password_and_its_hash_stand_in_one_secret() -> None:
 
 
 def test_filters_over_objects_take_registered_results() -> None:
-    result = {"resources": [{"kind": "Deployment", "metadata": {"name": "x"}, "spec": {"replicas": trust_as_template("{{ 1 + 1 }}")}}]}
-    assert render("result.resources | observability.stack.not_ready", result=result) == ["Deployment x: 0 of 2 pods ready, 0 updated"]
+    result = {"resources": [{"metadata": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}]}
+    assert render("result.resources | observability.stack.has_storage_class('local')", result=result) is True
     assert set(objects.FilterModule().filters()) & set(wiring.FilterModule().filters()) == set()

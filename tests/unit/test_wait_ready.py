@@ -1,0 +1,95 @@
+"""How a run waits: what it says meanwhile, and how it gives up. The cluster's answers are scripted; the real ones are molecule's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionSkip
+from ansible_collections.observability.stack.plugins.action import wait_ready
+
+
+def workload(kind: str, ready: int) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "metadata": {"name": "mimir", "generation": 1},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": ready},
+    }
+
+
+POD = {
+    "metadata": {"name": "mimir-0"},
+    "status": {"containerStatuses": [{"name": "mimir", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
+}
+STATES = {
+    "Pod": [POD],
+    "Event": [{"involvedObject": {"name": "mimir-0"}, "reason": "Failed", "message": "no such image"}],
+}
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(wait_ready, "PAUSE", 0.0)
+    return []
+
+
+def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    """Run the action against a cluster whose StatefulSets are, one question after the other, those given; an error is one more answer."""
+    task = SimpleNamespace(
+        args={"namespace": "observability", "kinds": ["StatefulSet"], **options}, check_mode=check_mode, async_val=0, action="wait_ready"
+    )
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="unused"))
+    action = wait_ready.ActionModule(task, connection, None, None, None, None)
+    action._display = SimpleNamespace(display=said.append)
+
+    def answer(module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        assert module_args["namespace"] == "observability"
+        assert task_vars == {"some": "variable"}
+        if module_name == "kubernetes.core.k8s_log":
+            return {"log": "cannot start\n"} if module_args["name"] == "mimir-0" else {"failed": True}
+        found = STATES[module_args["kind"]] if module_args["kind"] in STATES else next(workloads)
+        return {"failed": True, "msg": found} if isinstance(found, str) else {"resources": found}
+
+    action._execute_module = answer
+    result: dict[str, Any] = action.run(task_vars={"some": "variable"})
+    return result
+
+
+def test_it_ends_when_all_is_ready_and_says_what_it_waited_for_once(said: list[str]) -> None:
+    answers = iter([[workload("StatefulSet", 0)], [workload("StatefulSet", 0)], [workload("StatefulSet", 1)]])
+    result = wait(said, answers)
+    assert not result.get("failed")
+    assert not result["changed"]
+    assert said == ["waiting, 0 s: StatefulSet mimir: 0 of 1 pods ready, 1 updated; mimir-0: mimir: ImagePullBackOff"]
+
+
+def test_a_cluster_that_does_not_answer_is_waited_for(said: list[str]) -> None:
+    result = wait(said, iter(["connection refused", [workload("StatefulSet", 1)]]))
+    assert not result.get("failed")
+    assert said == ["waiting, 0 s: the cluster does not answer: connection refused"]
+
+
+def test_it_gives_up_with_the_reason_the_event_and_the_log(said: list[str]) -> None:
+    result = wait(said, iter([[workload("StatefulSet", 0)]]), timeout=-1)
+    assert result["failed"]
+    for part in ("common_wait_timeout", "StatefulSet mimir: 0 of 1", "ImagePullBackOff", "no such image", "cannot start"):
+        assert part in result["msg"]
+
+
+def test_every_kind_is_waited_for(said: list[str]) -> None:
+    result = wait(said, iter([[workload("StatefulSet", 1)], [workload("Deployment", 0)]]), kinds=["StatefulSet", "Deployment"], timeout=-1)
+    assert "Deployment mimir: 0 of 1" in result["msg"]
+
+
+def test_check_mode_waits_for_nothing(said: list[str]) -> None:
+    with pytest.raises(AnsibleActionSkip):
+        wait(said, iter([]), check_mode=True)
+
+
+def test_a_wrong_kind_is_refused_by_name(said: list[str]) -> None:
+    result = wait(said, iter([]), kinds=["Pods"])
+    assert result["failed"]
+    assert "Pods" in result["msg"]
