@@ -31,7 +31,8 @@ up: render ## A cluster (kind with Docker, else the lab), the stack on it, the p
 
 .PHONY: render
 render: $(VENV)/ready ## What the inventory renders to, checked against the Kubernetes schemas; needs no cluster.
-	ansible-playbook playbooks/render.yml -i $(INVENTORY) $(if $(wildcard build/provider.yml),-e @build/provider.yml)
+	python -m tests.lab provider
+	ansible-playbook playbooks/render.yml -i $(INVENTORY) -e @build/provider.yml
 	python -m tests.schemas build/rendered
 
 .PHONY: down

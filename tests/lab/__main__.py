@@ -20,11 +20,11 @@ ERRORS = (LabError, ProviderError, PackageError, build.BuildError, TimeoutError,
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("up", help="start the cluster, unless it runs, and write build/provider.yml for Ansible")
+    commands.add_parser("up", help="start the cluster, unless it runs, and write build/kubeconfig")
     commands.add_parser("down", help="remove the cluster and everything that belongs to it")
     commands.add_parser("status", help="say what runs")
     commands.add_parser("addresses", help="say where the stack is reached and where its passwords are")
-    commands.add_parser("provider", help="say which provider would be used")
+    commands.add_parser("provider", help="say which provider is used, and write what Ansible has to know about it into build/provider.yml")
     load = commands.add_parser("load", help="put images on the nodes: of the components named, or all that can be made by now")
     load.add_argument("component", nargs="*", help="a name in versions.yml")
     commands.add_parser("node-stop", help="lose a node of the lab: everything on it is killed at once").add_argument("node")
@@ -44,10 +44,9 @@ def _run(options: argparse.Namespace) -> None:
     match options.command:
         case "up":
             changed = provider.up()
-            path = hand_over(provider)
+            hand_over(provider)
             for line in provider.status():
                 _say(line)
-            _say(f"for Ansible: --extra-vars @{path}")
             _say(f"{provider.name}: {f'up after {time.monotonic() - start:.0f} s' if changed else 'up already, nothing changed'}")
         case "down":
             provider.down()
@@ -60,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
             for line in addresses(provider):
                 _say(line)
         case "provider":
-            _say(provider.name)
+            _say(f"{provider.name}; for Ansible: --extra-vars @{hand_over(provider)}")
         case "load" if options.component:
             for name in options.component:
                 provider.load_image(name)

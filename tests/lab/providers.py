@@ -128,13 +128,14 @@ def choose(say: Say, environment: Mapping[str, str] = os.environ) -> Provider:
 def hand_over(provider: Provider, folder: Path = REPOSITORY / "build") -> Path:
     """Write what Ansible needs to know about the provider's cluster, as extra variables; return the file.
 
-    `kubeconfig` beside it is the cluster's (only for clusters made here: your own stays where it is).
+    All of it is known before there is a cluster. `kubeconfig` beside it is the cluster's, as soon as it has one
+    (only for clusters made here: your own stays where it is).
     """
     folder.mkdir(exist_ok=True)
     connection = provider.connection()
     if provider.name != "existing":
         target = folder / "kubeconfig"
-        if target != connection.kubeconfig:
+        if target != connection.kubeconfig and connection.kubeconfig.exists():
             draft = target.with_name("kubeconfig.draft")
             draft.touch(mode=0o600)
             draft.write_bytes(connection.kubeconfig.read_bytes())
@@ -148,16 +149,15 @@ def hand_over(provider: Provider, folder: Path = REPOSITORY / "build") -> Path:
     path = folder / "provider.yml"
     draft = path.with_name("provider.yml.draft")
     draft.write_text(
-        f"# Written by `python -m tests.lab up` for the provider {provider.name}.\n" + yaml.safe_dump(variables, sort_keys=False)
+        f"# Written by `python -m tests.lab provider` for the provider {provider.name}.\n" + yaml.safe_dump(variables, sort_keys=False)
     )
     draft.rename(path)
     return path
 
 
 def withdraw(folder: Path = REPOSITORY / "build") -> None:
-    """Remove what `hand_over` wrote."""
-    for name in ("kubeconfig", "provider.yml"):
-        (folder / name).unlink(missing_ok=True)
+    """Remove the kubeconfig of a cluster that is no more; what Ansible is told holds for the next one as well."""
+    (folder / "kubeconfig").unlink(missing_ok=True)
 
 
 def _file_with(context: str, paths: list[Path]) -> Path:

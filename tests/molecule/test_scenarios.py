@@ -11,15 +11,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def facts_of_the_provider() -> None:
-    """Molecule hands Ansible a file that the provider fills; before there is a cluster it is empty."""
-    path = ROOT / "build/provider.yml"
-    (ROOT / "build/reports").mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        path.write_text("{}\n")
-
-
 @pytest.mark.parametrize("scenario", ["stack"])
 def test_scenario(scenario: str, capfd: pytest.CaptureFixture[str]) -> None:
     with capfd.disabled():

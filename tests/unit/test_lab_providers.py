@@ -71,14 +71,12 @@ def test_kind_by_name_without_docker_is_an_error_and_not_another_provider() -> N
         choose(print, {"PROVIDER": "kind"})
 
 
-def test_ansible_is_told_what_the_lab_has_and_has_not(lab_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("lab_folder")
+def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_BIN_DIR", raising=False)
     lab = Lab(print)
-    lab_folder.mkdir()
-    lab.connection().kubeconfig.write_text("apiVersion: v1\n")
     build = tmp_path / "build"
-    variables = yaml.safe_load(hand_over(lab, build).read_text())
-    assert variables == {
+    assert yaml.safe_load(hand_over(lab, build).read_text()) == {
         "observability_kubeconfig": str(build / "kubeconfig"),
         "observability_context": "lab",
         "alloy_enabled": False,
@@ -88,9 +86,18 @@ def test_ansible_is_told_what_the_lab_has_and_has_not(lab_folder: Path, tmp_path
         "verify_ingress_address": "10.213.0.11:443",
         "observability_storage_class": "standard",
     }
+    assert not (build / "kubeconfig").exists()
+
+
+def test_the_kubeconfig_is_there_as_long_as_the_lab(lab_folder: Path, tmp_path: Path) -> None:
+    lab = Lab(print)
+    lab_folder.mkdir()
+    lab.connection().kubeconfig.write_text("apiVersion: v1\n")
+    build = tmp_path / "build"
+    before = hand_over(Lab(print), build).read_text()
     assert (build / "kubeconfig").stat().st_mode & 0o777 == 0o600
     withdraw(build)
-    assert not list(build.iterdir())
+    assert {path.name: path.read_text() for path in build.iterdir()} == {"provider.yml": before}
 
 
 def test_your_own_kubeconfig_is_not_copied(kubeconfig: Path, tmp_path: Path) -> None:
