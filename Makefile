@@ -70,4 +70,5 @@ test-quick: $(VENV)/ready ## Unit, golden and contract tests; no cluster.
 .PHONY: test
 test: lint ## Everything: lint, unit, golden, contracts, then the stack on a real cluster.
 	python -m tests.lab.packages
+	python -m tests.lab build
 	pytest

@@ -21,6 +21,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from ansible_collections.observability.stack.plugins.plugin_utils._wiring import ARROWS
 
 from tests.inventories import ROOT, load, values
 from tests.lab import build
@@ -296,6 +297,25 @@ def test_roll_outs_drain_before_they_stop(cluster: str, rendered: Rendered) -> N
         assert pod.spec["terminationGracePeriodSeconds"] > sleep > 0
         # One pod may go at a time; a budget on a single one would block every drain.
         assert (tuple(spec["selector"]["matchLabels"].items()) in disruption) == (spec["replicas"] > 1), pod.component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_removal_knows_every_object_and_lets_each_component_deliver_what_it_holds(cluster: str, rendered: Rendered) -> None:
+    rows = load("roles/common/vars/main.yml")["__common_kinds"]
+
+    def turn(item: dict[str, Any]) -> int:
+        name = item["metadata"]["labels"]["app.kubernetes.io/component"]
+        turns = [turn for turn, row in enumerate(rows) if row["kind"] == item["kind"] and row.get("component", name) == name]
+        assert turns, f"a removal would leave {item['kind']} {item['metadata']['name']}"
+        return turns[0]
+
+    for _, item in objects_of(cluster, rendered):
+        row = rows[turn(item)]
+        assert (row["api_version"], row["namespaced"]) == (item["apiVersion"], "namespace" in item["metadata"])
+    turns = {pod.component: turn(pod.workload) for pod in pods_of(cluster, rendered)}
+    for arrow in ARROWS:
+        if turns.keys() >= {arrow.source, arrow.target}:
+            assert turns[arrow.source] < turns[arrow.target], arrow.name
 
 
 # --- what the components take -----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", help="start the cluster, unless it runs, and write build/kubeconfig")
+    commands.add_parser("build", help="compile what the cluster will be made of, where its images do not come from a registry")
     commands.add_parser("down", help="remove the cluster and everything that belongs to it")
     commands.add_parser("status", help="say what runs")
     commands.add_parser("addresses", help="say where the stack is reached and where its passwords are")
@@ -48,6 +49,9 @@ def _run(options: argparse.Namespace) -> None:
             for line in provider.status():
                 _say(line)
             _say(f"{provider.name}: {f'up after {time.monotonic() - start:.0f} s' if changed else 'up already, nothing changed'}")
+        case "build":
+            if isinstance(provider, Lab):
+                build.build_all(build.components(), _say)
         case "down":
             provider.down()
             withdraw()

@@ -94,7 +94,9 @@ def binary(name: str) -> Path:
     for component in components():
         if name in component.binaries and component.built:
             return component.folder / name
-    raise BuildError(f"{name} is not built; run: make build")
+    if any(name in component.binaries for component in components()):
+        raise BuildError(f"{name} is not built; run: make build")
+    raise BuildError(f"no binary of {name} here: it is not built from modules; name a folder that has it by LAB_BIN_DIR")
 
 
 _GO_VERSION: list[str] = []
