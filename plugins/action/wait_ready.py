@@ -6,10 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
-from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 
 KINDS = ("StatefulSet", "DaemonSet", "Deployment")
 SELECTOR = "app.kubernetes.io/part-of=observability-stack"
@@ -35,10 +33,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return `seconds` that it took, or a failure that says why which pod is not ready, with its events and last log lines."""
         result: dict[str, Any] = super().run(tmp, task_vars) or {}
-        checked = ArgumentSpecValidator(SPEC).validate(plain(self._task.args))
-        if checked.error_messages:
-            return {**result, "failed": True, "msg": "; ".join(checked.error_messages)}
-        options, variables = checked.validated_parameters, dict(task_vars or {})
+        _, options = self.validate_argument_spec(SPEC)
+        variables = dict(task_vars or {})
         start, said = time.monotonic(), ""
         while missing := self._missing(options, variables):
             seconds = time.monotonic() - start

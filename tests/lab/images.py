@@ -139,6 +139,7 @@ def libraries(binary: Path) -> dict[str, Path]:
 
 def archive(image: Image) -> Path:
     """Return the image as a docker-archive file in the cache, written now unless one with the same content is there."""
+    # How a layer is packed is part of what an archive is.
     facts = ["gzip", image.reference, image.entrypoint, image.user, image.label, image.folders, dict(image.scripts)]
     for path, source in sorted(image.files.items()):
         status = source.stat()

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleActionSkip
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleActionSkip
 from ansible_collections.observability.stack.plugins.action import wait_ready
+from ansible_collections.observability.stack.plugins.modules import wait_ready as wait_ready_documentation
 
 
 def workload(kind: str, ready: int) -> dict[str, Any]:
@@ -90,6 +92,12 @@ def test_check_mode_waits_for_nothing(said: list[str]) -> None:
 
 
 def test_a_wrong_kind_is_refused_by_name(said: list[str]) -> None:
-    result = wait(said, iter([]), kinds=["Pods"])
-    assert result["failed"]
-    assert "Pods" in result["msg"]
+    with pytest.raises(AnsibleActionFail, match="Pods"):
+        wait(said, iter([]), kinds=["Pods"])
+
+
+def test_the_options_are_those_of_the_documentation() -> None:
+    options = yaml.safe_load(wait_ready_documentation.DOCUMENTATION)["options"]
+    assert {
+        name: {key: value for key, value in option.items() if key != "description"} for name, option in options.items()
+    } == wait_ready.SPEC
