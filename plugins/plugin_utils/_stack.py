@@ -66,8 +66,8 @@ _TAG = re.compile(r"(?!latest$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 # Words that YAML takes for something else than a string; manifests write names without quotes.
 _YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
-# A component's name goes in front of it, and a label's value has at most 63 characters.
 _CLUSTER_NAME_LENGTH = 40
+_LABEL_VALUE_LENGTH = 63
 # Set by the wiring on every scraped or forwarded sample; a site must not set them as well.
 RESERVED_LABELS = ("cluster", "prom_ha_group", "__replica__", "collector")
 
@@ -297,6 +297,13 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         ingress_open_paths=_open_paths(check),
         tls_secret=check.label("ingress_nginx_tls_secret"),
     )
+    both = {"observability_cluster_name", "observability_namespace"}
+    if not both & check.refused and len(f"{stack.namespace}.{stack.cluster_name}") > _LABEL_VALUE_LENGTH:
+        check.refuse(
+            "observability_cluster_name",
+            f"it and observability_namespace are the instance label of every object, which has at most {_LABEL_VALUE_LENGTH - 1} characters "
+            "of them together",
+        )
     _check_sizes(check)
     if check.problems:
         raise InventoryError(check.problems)

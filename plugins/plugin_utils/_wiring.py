@@ -156,12 +156,17 @@ def probes(stack: Stack, component: str) -> dict[str, Any]:
     }
 
 
+def instance(stack: Stack) -> str:
+    """Return what tells this stack from every other one in its cluster: the value of the instance label, and its directory on the nodes."""
+    return f"{stack.namespace}.{stack.cluster_name}"
+
+
 def labels(stack: Stack, component: str) -> dict[str, str]:
     """Return the recommended Kubernetes labels for an object of a component."""
     name = component.replace("_", "-")
     return {
         "app.kubernetes.io/name": name,
-        "app.kubernetes.io/instance": f"{name}-{stack.cluster_name}",
+        "app.kubernetes.io/instance": instance(stack),
         "app.kubernetes.io/component": name,
         "app.kubernetes.io/part-of": "observability-stack",
         "app.kubernetes.io/managed-by": "ansible",
