@@ -11,6 +11,17 @@ from ansible_collections.observability.stack.plugins.plugin_utils import _invent
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 
 
+def computed(templar: Any, loader: Any, variables: Mapping[str, Any]) -> _inventory.Compute:
+    """Return a function that evaluates `__<role>_config`, what a role computes for its component, as the role itself would."""
+
+    def compute(role: str, values: Mapping[str, Any], model: _stack.Stack) -> Any:
+        defaults = loader.load_from_file(str(_inventory.ROOT / f"roles/{role}/defaults/main.yml"), trusted_as_template=True)
+        scope = {**variables, **defaults, **{name: values[name] for name in _inventory.known().names}, f"{role}_stack": model.to_dict()}
+        return plain(templar.copy_with_new_env(available_variables=scope).template(defaults[f"__{role}_config"]))
+
+    return compute
+
+
 class ActionModule(ActionBase):
     """Gather, check, hand over."""
 
@@ -26,7 +37,7 @@ class ActionModule(ActionBase):
             except AnsibleError as error:
                 problems.append(f"{name} cannot be evaluated: {error.message}")
         try:
-            model, more = _inventory.check(given)
+            model, more = _inventory.check(given, computed(self._templar, self._loader, variables))
         except _stack.InventoryError as error:
             problems += error.problems
         if problems:

@@ -30,6 +30,7 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_outage_horizon": "10m",
     "observability_samples_per_second": 5000,
     "observability_log_bytes_per_second": 262144,
+    "observability_allow_overrides": False,
 }
 
 # Order of the playbook; a component and those without which it has nothing to do.
@@ -276,6 +277,8 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             f"it should be at least observability_outage_horizon ({values['observability_outage_horizon']}), "
             "or samples that were queued during an outage are refused after it",
         )
+    if not isinstance(values["observability_allow_overrides"], bool):
+        check.refuse("observability_allow_overrides", "it should be true or false")
     stack = Stack(
         cluster_name=str(cluster_name),
         namespace=check.label("observability_namespace"),

@@ -13,7 +13,7 @@ DEFAULT = stack()
 
 def test_a_volume_that_cannot_hold_the_queues_is_rejected_by_name_and_with_the_size_that_can() -> None:
     def problems(size: str, model: _stack.Stack = DEFAULT) -> list[str]:
-        return _volumes.volume_problems(values(otel_collector_storage_size=size), model)
+        return list(_volumes.volume_problems(values(otel_collector_storage_size=size), model))
 
     (problem,) = problems("1Gi")
     assert problem.startswith("otel_collector_storage_size is '1Gi'; it should be at least ")
