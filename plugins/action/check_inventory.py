@@ -10,6 +10,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.observability.stack.plugins.plugin_utils import _inventory, _stack
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 
+_FOR_PROMETHEUS = "; what is between double braces for Prometheus itself is marked !unsafe, or read with lookup('ansible.builtin.file', …)"
+
 
 def computed(templar: Any, loader: Any, variables: Mapping[str, Any]) -> _inventory.Compute:
     """Return a function that evaluates `__<role>_config`, what a role computes for its component, as the role itself would."""
@@ -35,7 +37,7 @@ class ActionModule(ActionBase):
             try:
                 given[name] = plain(self._templar.template(variables[name]))
             except AnsibleError as error:
-                problems.append(f"{name} cannot be evaluated: {error.message}")
+                problems.append(f"{name} cannot be evaluated: {error.message}{_FOR_PROMETHEUS if name.startswith('prometheus_') else ''}")
         try:
             model, more = _inventory.check(given, computed(self._templar, self._loader, variables))
         except _stack.InventoryError as error:

@@ -109,7 +109,7 @@ def check(given: Mapping[str, Any], compute: Compute) -> tuple[_stack.Stack, lis
     `given` maps variables of this collection to values. Raises InventoryError with all problems at once.
     """
     values = {name: known().defaults.get(name) for name in known().names} | dict(given)
-    problems = [*_missing(values, given), *_typed(values)]
+    problems = [*_missing(values, given), *_typed(values, given)]
     model: _stack.Stack | None
     try:
         model = _stack.parse(values, _read("versions.yml"))
@@ -159,20 +159,21 @@ def _missing(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} is None; give it a {kind}, or leave the line out for the default, {values[name]!r}"
 
 
-def _typed(values: dict[str, Any]) -> Iterator[str]:
-    """Return the problems of the roles' variables against their argument specifications.
+def _typed(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """Return the problems of what is given for the roles' variables against their argument specifications.
 
     Converted values are put back; one of a wrong type is replaced by its default, so that the checks that follow can go on.
     """
-    for name, spec in known().specs.items():
-        if name in INTERNAL or values.get(name) is None:
+    for name, value in given.items():
+        spec = known().specs.get(name)
+        if spec is None or value is None:
             continue
-        problem = _unlike(name, spec, values[name])
+        problem = _unlike(name, spec, value)
         if not problem:
-            result = ArgumentSpecValidator({name: spec}).validate({name: values[name]})
+            result = ArgumentSpecValidator({name: spec}).validate({name: value})
             problem = " and ".join(result.error_messages)
         if problem:
-            yield wrong(name, "", values[name], problem)
+            yield wrong(name, "", value, problem)
             values[name] = known().defaults.get(name)
         else:
             values[name] = result.validated_parameters[name]

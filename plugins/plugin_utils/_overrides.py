@@ -114,8 +114,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "mimir": (
         "api", "server", "distributor", "querier", "ingester_client", "ingester", "limits", "frontend_worker", "frontend", "ingest_storage",
         "block_builder", "block_builder_scheduler", "blocks_storage", "compactor", "compactor_scheduler", "store_gateway",
-        "tenant_federation", "activity_tracker", "vault", "ruler", "ruler_storage", "alertmanager", "alertmanager_storage", "runtime_config",
-        "memberlist", "query_scheduler", "usage_stats", "usage_tracker", "overrides_exporter", "common",
+        "tenant_federation", "activity_tracker", "vault", "ruler", "ruler_storage", "alertmanager", "alertmanager_storage",
+        "runtime_config", "memberlist", "query_scheduler", "usage_stats", "usage_tracker", "overrides_exporter", "common",
     ),
     "loki": (
         "server", "internal_server", "ui", "distributor", "querier", "query_engine", "query_scheduler", "frontend", "query_range", "ruler",

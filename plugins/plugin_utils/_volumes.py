@@ -82,12 +82,13 @@ def volume_problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
     """Return a sentence for each volume that cannot hold what the sizing says it has to."""
     for component, (kept, basis) in _KEPT.items():
         name, retention = f"{component}_storage_size", f"{component}_retention"
-        size, needed = _bytes(values[name]), kept(stack, min(_seconds(values[retention]), _LONGEST_RETENTION))
-        if stack.has(component) and _seconds(values[retention]) and 0 < size < needed:
-            yield wrong(
-                name, "", values[name], f"it should be at least {_gibibytes(needed)} for {retention} {values[retention]} at {basis}; "
-                "or keep it for a shorter time"
-            )  # fmt: skip
+        kept_for, size = _seconds(values[retention]), _bytes(values[name])
+        needed = kept(stack, kept_for)
+        if stack.has(component) and 0 < kept_for <= _LONGEST_RETENTION and 0 < size < needed:
+            right = (
+                f"it should be at least {_gibibytes(needed)} for {retention} {values[retention]} at {basis}; or keep it for a shorter time"
+            )
+            yield wrong(name, "", values[name], right)
     name, needed = "otel_collector_storage_size", _wiring.queue_sizes(stack)["disk_bytes"]
     if stack.has("otel_collector") and 0 < _bytes(values[name]) < needed:
         yield wrong(
