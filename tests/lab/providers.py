@@ -107,7 +107,7 @@ class Lab:
         }
 
     def _controller_in_place(self) -> dict[str, Any]:
-        """Traefik on the nodes' own ports, for the class `nginx` (manifests/ingress.yaml)."""
+        """Return how Traefik is entered: on the nodes' own ports, for the class `nginx` (manifests/ingress.yaml)."""
         return {
             "ingress_nginx_install": False,
             "ingress_nginx_dialect": "community",
@@ -115,7 +115,7 @@ class Lab:
         }
 
     def _controller_installed(self) -> dict[str, Any]:
-        """The role's own controller, with a class that Traefik does not serve; entered through the Service's node ports."""
+        """Return what has the role install its controller, for a class that Traefik does not serve, and enter it by node ports."""
         address = self.cluster.plan.nodes[0].ip
         return {
             "ingress_nginx_install": True,
