@@ -69,8 +69,8 @@ def table() -> dict[str, dict[str, Any]]:
 
 def versions() -> dict[str, str]:
     """Return the image reference of each component, from versions.yml."""
-    table = yaml.safe_load((REPOSITORY / "versions.yml").read_text())
-    return {name: f"{entry['image']}:{entry['tag']}" for name, entry in table.items()}
+    entries = yaml.safe_load((REPOSITORY / "versions.yml").read_text())
+    return {name: f"{entry['image']}:{entry['tag']}" for name, entry in entries.items()}
 
 
 def given(name: str) -> Path | None:
@@ -135,15 +135,15 @@ def other_versions() -> dict[str, str]:
 
     Of a binary that was given nobody has looked at the version. What is absent or a substitute is not among them.
     """
+    releases = {binary: component.release for component in build.components() for binary in component.binaries}
     found: dict[str, str] = {}
     for name, wanted in versions().items():
         tag = wanted.rpartition(":")[2]
         binary = next(iter(table()[name]["files"].values()))
         if given(binary):
             found[name] = f"a binary from LAB_BIN_DIR of unknown version, for {tag}"
-        for component in build.components():
-            if binary in component.binaries and component.release and component.release != tag.removeprefix("v"):
-                found[name] = f"{component.release}, for {tag}"
+        elif releases.get(binary, "") not in ("", tag.removeprefix("v")):
+            found[name] = f"{releases[binary]}, for {tag}"
     return found
 
 
