@@ -24,7 +24,7 @@ import yaml
 from ansible_collections.observability.stack.plugins.plugin_utils._wiring import ARROWS
 
 from tests.inventories import ROOT, load, values
-from tests.lab import build
+from tests.lab import build, images
 
 EXPECTED = Path(__file__).parent / "expected"
 VARIANTS = Path(__file__).parent / "inventories"
@@ -256,6 +256,18 @@ def test_pods_satisfy_the_restricted_pod_security_standard(cluster: str, rendere
         for container in pod.containers:
             assert not any("hostPort" in port for port in container.get("ports", []))
             assert set(container["securityContext"]["capabilities"].get("add", [])) <= {"NET_BIND_SERVICE"}
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_containers_have_the_capabilities_that_files_of_their_image_need_and_no_other(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        needed = {text.partition("=")[0] for text in images.table()[pod.component]["capabilities"].values()}
+        added = pod.spec["containers"][0]["securityContext"]["capabilities"].get("add", [])
+        if pod.component != "alloy":
+            assert {f"cap_{name.lower()}" for name in added} == needed, pod.component
+        # What runs first is a program of the system (`cp`), whose file has none.
+        for container in pod.spec.get("initContainers", []):
+            assert "add" not in container["securityContext"]["capabilities"], pod.component
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
