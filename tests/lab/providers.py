@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab import images
+from tests.lab import images, network
 from tests.lab.cluster import Cluster
 from tests.lab.interface import Connection, Provider, ProviderError, Say
 from tests.lab.kind import Kind, unusable
@@ -99,7 +99,7 @@ class Lab:
             "verify_absent": absent,
             "ingress_nginx_install": False,
             "ingress_nginx_dialect": "community",
-            "verify_ingress_address": f"{self.cluster.plan.nodes[0].ip}:443",
+            "verify_ingress_address": f"{network.bracketed(self.cluster.plan.nodes[0].ip)}:443",
             "observability_storage_class": "standard",
         }
 
