@@ -50,7 +50,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Plan:
-    """All addresses of a lab: the host's end, the control plane's and one per node. `subnet` is that of IPv4, from which the others follow."""
+    """All addresses of a lab: the host's end, the control plane's and one per node. Those of IPv6 follow from `subnet`, that of IPv4."""
 
     subnet: ipaddress.IPv4Network
     host: tuple[str, ...]
@@ -87,7 +87,10 @@ def plan(nodes: int, subnet: str | None = None) -> Plan:
     if FAMILY not in FAMILIES:
         raise ValueError(f"LAB_FAMILY is {FAMILY!r}; it has to be one of {', '.join(FAMILIES)}")
     # The same digits, so that a second lab differs in IPv6 where it differs in IPv4.
-    ranges = {4: network, 6: ipaddress.IPv6Network("fd00:" + ":".join(str(network[0]).split(".")[:3]) + "::/64")}
+    ranges: dict[int, ipaddress.IPv4Network | ipaddress.IPv6Network] = {
+        4: network,
+        6: ipaddress.IPv6Network("fd00:" + ":".join(str(network[0]).split(".")[:3]) + "::/64"),
+    }
 
     def addresses(number: int) -> tuple[str, ...]:
         return tuple(str(ranges[version][number]) for version in VERSIONS)
