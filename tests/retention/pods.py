@@ -211,7 +211,7 @@ class Pod:
         assert self.process
         try:
             return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0])
-        except IndexError as error:
+        except (IndexError, FileNotFoundError) as error:
             raise ProcessLookupError("the program has ended") from error
 
     def _end(self) -> None:
