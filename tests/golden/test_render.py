@@ -312,6 +312,23 @@ def test_roll_outs_drain_before_they_stop(cluster: str, rendered: Rendered) -> N
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_deployment_without_a_volume_keeps_all_its_pods_in_a_roll_out(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        if pod.workload["kind"] == "Deployment" and not any("persistentVolumeClaim" in volume for volume in pod.spec.get("volumes", [])):
+            strategy = pod.workload["spec"]["strategy"]
+            assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}, pod.component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_everything_is_reached_over_each_ip_version_that_the_cluster_has(cluster: str, rendered: Rendered) -> None:
+    for component, item in objects_of(cluster, rendered):
+        if item["kind"] == "Service":
+            assert item["spec"]["ipFamilyPolicy"] == "PreferDualStack", item["metadata"]["name"]
+        # An address to listen on that is one of IPv4; and `[::]` is none where the kernel has no IPv6.
+        assert not re.search(r"0\.0\.0\.0:|\[::\]:", yaml.safe_dump(item)), component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
 def test_a_removal_knows_every_object_and_lets_each_component_deliver_what_it_holds(cluster: str, rendered: Rendered) -> None:
     rows = load("roles/common/vars/main.yml")["__common_kinds"]
 

@@ -103,4 +103,4 @@ def prepare(machine: Machine, folder: Path, authority: Authority) -> None:
     authority.issue("front-proxy-client", "front-proxy-client")
     key_pair(folder / "pki", "service-accounts")
     for name, user in USERS.items():
-        authority.kubeconfig(machine.folder / f"{name}.kubeconfig", f"https://{ip}:6443", authority.issue(name, user), "lab")
+        authority.kubeconfig(machine.folder / f"{name}.kubeconfig", network.api_server(machine.address), authority.issue(name, user), "lab")

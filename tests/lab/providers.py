@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab import images
+from tests.lab import images, network
 from tests.lab.cluster import Cluster
 from tests.lab.interface import Connection, Provider, ProviderError, Say
 from tests.lab.kind import Kind, unusable
@@ -111,12 +111,12 @@ class Lab:
         return {
             "ingress_nginx_install": False,
             "ingress_nginx_dialect": "community",
-            "verify_ingress_address": f"{self.cluster.plan.nodes[0].ip}:443",
+            "verify_ingress_address": f"{network.bracketed(self.cluster.plan.nodes[0].ip)}:443",
         }
 
     def _controller_installed(self) -> dict[str, Any]:
         """Return what has the role install its controller, for a class that Traefik does not serve, and enter it by node ports."""
-        address = self.cluster.plan.nodes[0].ip
+        address = network.bracketed(self.cluster.plan.nodes[0].ip)
         return {
             "ingress_nginx_install": True,
             "ingress_nginx_dialect": "f5",

@@ -71,7 +71,7 @@ def test_no_two_nodes_share_a_control_group_or_pod_addresses() -> None:
     nodes = network.plan(3).nodes
     assert len({node._kubelet(address)["cgroupRoot"] for address in nodes}) == 3
     subnets = {node._cni(address)["plugins"][0]["ipam"]["ranges"][0][0]["subnet"] for address in nodes}
-    assert subnets == {address.pods for address in nodes}
+    assert subnets == {address.pods[0] for address in nodes}
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:

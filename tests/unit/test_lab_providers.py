@@ -137,6 +137,9 @@ def test_addresses_show_where_passwords_are_and_no_password() -> None:
     assert lines[0] == "https://grafana.example.test:8443/"
     assert "  127.0.0.1 grafana.example.test" in lines
     assert any("get secret grafana-admin" in line and ".data.password" in line for line in lines)
+    lines = describe(["grafana.example.test"], "[fd00::b]:443", [], "kubectl")
+    assert lines[0] == "https://grafana.example.test/"
+    assert lines[-1] == "  fd00::b grafana.example.test"
     assert describe([], "", [], "kubectl") == ["no host of the stack is reachable from outside (no Ingress)"]
 
 
