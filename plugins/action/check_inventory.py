@@ -12,7 +12,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.observability.stack.plugins.plugin_utils import _stack, _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _stack, _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,8 +43,12 @@ class ActionModule(ActionBase):
         known: dict[str, Any] = dict.fromkeys(_stack.STACK_DEFAULTS)
         specs: dict[str, dict[str, Any]] = {}
         defaults: dict[str, Any] = dict(_stack.STACK_DEFAULTS)
+        # One type for what every component's pods can be given, documented where it is used.
+        pod = _yaml(ROOT / "roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]
         for role in ROLES:
             specs[role] = _yaml(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+            if f"{role}_pod" in specs[role]:
+                specs[role][f"{role}_pod"] = pod
             known.update(specs[role])
             defaults.update(_yaml(ROOT / f"roles/{role}/defaults/main.yml") or {})
         given = {name: value for name, value in variables.items() if _OURS.match(name) and name not in _INTERNAL}
@@ -60,6 +64,7 @@ class ActionModule(ActionBase):
             except AnsibleError as error:
                 problems.append(f"{name} cannot be evaluated: {error.message}")
                 values[name] = defaults.get(name)
+        problems += _typed({_placing.STACK_POD: pod}, values, defaults)
         for role in ROLES:
             problems += _typed(specs[role], values, defaults)
         try:
@@ -92,5 +97,12 @@ def _typed(spec: Mapping[str, Any], values: dict[str, Any], defaults: Mapping[st
             problems.append(f"{name} is {values[name]!r}; {' and '.join(result.error_messages)}")
             values[name] = defaults.get(name)
         else:
-            values[name] = result.validated_parameters[name]
+            values[name] = _given(result.validated_parameters[name]) if "options" in spec[name] else result.validated_parameters[name]
     return problems
+
+
+def _given(value: Any) -> Any:
+    """Return a value without the keys that were left out, which the validation of options fills with nothing."""
+    if isinstance(value, dict):
+        return {name: _given(item) for name, item in value.items() if item is not None}
+    return [_given(item) for item in value] if isinstance(value, list) else value

@@ -26,8 +26,9 @@ POD = {
     "metadata": {"name": "mimir-0"},
     "status": {"containerStatuses": [{"name": "mimir", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
 }
-STATES = {
+STATES: dict[str, list[dict[str, Any]]] = {
     "Pod": [POD],
+    "Node": [],
     "Event": [{"involvedObject": {"name": "mimir-0"}, "reason": "Failed", "message": "no such image"}],
 }
 
@@ -41,7 +42,10 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     """Run the action against a cluster whose StatefulSets are, one question after the other, those given; an error is one more answer."""
     task = SimpleNamespace(
-        args={"namespace": "observability", "kinds": ["StatefulSet"], **options}, check_mode=check_mode, async_val=0, action="wait_ready"
+        args={"namespace": "observability", "instance": "observability.here", "kinds": ["StatefulSet"], **options},
+        check_mode=check_mode,
+        async_val=0,
+        action="wait_ready",
     )
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="unused"))
     action = wait_ready.ActionModule(task, connection, None, None, None, None)
@@ -52,6 +56,11 @@ def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False,
         assert task_vars == {"some": "variable"}
         if module_name == "kubernetes.core.k8s_log":
             return {"log": "cannot start\n"} if module_args["name"] == "mimir-0" else {"failed": True}
+        if module_args["kind"] not in ("Node", "Event"):
+            assert module_args["label_selectors"] == [
+                "app.kubernetes.io/part-of=observability-stack",
+                "app.kubernetes.io/instance=observability.here",
+            ]
         found = STATES[module_args["kind"]] if module_args["kind"] in STATES else next(workloads)
         return {"failed": True, "msg": found} if isinstance(found, str) else {"resources": found}
 
