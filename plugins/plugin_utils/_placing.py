@@ -250,17 +250,30 @@ def _problems(variable: str, pod: Any, component: str) -> Iterator[str]:
             yield f"{variable} has {name} {value!r}; leave it out, no volume of {component} is claimed"
         if component in NO_ACCOUNT and name == "service_account_annotations":
             yield f"{variable} has {name} {value!r}; leave it out, {component} has no ServiceAccount"
-        names = list(value) if isinstance(value, dict) else [_name(KEYS[name], item) for item in value] if isinstance(value, list) else []
+        names = _names(name, value)
         if KEYS[name].identity:
             yield from (f"{variable} has {name} {item!r} twice; once is right" for item in dict.fromkeys(names) if names.count(item) > 1)
-        patterns = _own_names(name, component)
-        for item in dict.fromkeys(names):
-            if any(fnmatchcase(item, pattern) for pattern in patterns):
-                yield f"{variable} has {name} {item!r}; the role sets it itself, leave it out"
+        yield from clashes(variable, {name: value}, component)
         for item in value if name in _ITEMS else []:
             holds, sentence = _ITEMS[name]
             if not holds(item):
                 yield f"{variable} has {name} {item!r}; {sentence}"
+
+
+def _names(name: str, value: Any) -> list[str]:
+    """Return the names in the value of a key: those of a mapping, or of the items of a list."""
+    if isinstance(value, dict):
+        return list(value)
+    return [_name(KEYS[name], item) for item in value] if isinstance(value, list) else []
+
+
+def clashes(variable: str, pod: Mapping[str, Any], component: str) -> Iterator[str]:
+    """Yield a sentence for each name in a `<role>_pod` that is the role's own; for the stack's (`component` is empty), that of any role."""
+    for name, value in pod.items():
+        patterns = _own_names(name, component)
+        for item in dict.fromkeys(_names(name, value)):
+            if any(fnmatchcase(item, pattern) for pattern in patterns):
+                yield f"{variable} has {name} {item!r}; the role sets it itself, leave it out"
 
 
 def _own_names(name: str, component: str) -> list[str]:
@@ -310,20 +323,20 @@ def placed(stack: Stack, component: str, objects: Sequence[dict[str, Any]], pod:
     What a template sets stays. Raises ValueError with every clash between the two.
     """
     found = copy.deepcopy(list(objects))
-    clashes: list[str] = []
+    wrong: list[str] = []
     for item in found:
         targets = _targets(item)
         for wanted in ({"node_selector": {"kubernetes.io/os": "linux"}}, pod):
             for name, value in wanted.items():
                 for target in targets.get(KEYS[name].on, []):
-                    clashes += [
+                    wrong += [
                         f"{component}_pod has {name} {clash}; {item['kind']} {item['metadata']['name']} has it already"
                         for clash in _lay(target, name, value)
                     ]
         for template in targets.get("pod", []):
             _spread(stack.spread, item, template["spec"])
-    if clashes:
-        raise ValueError("; ".join(clashes))
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return found
 
 

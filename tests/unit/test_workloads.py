@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
 
 
-def workload(kind: str, status: dict[str, int] | None, generation: int = 2, **spec: Any) -> dict[str, Any]:
+def workload(kind: str, status: dict[str, Any] | None, generation: int = 2, **spec: Any) -> dict[str, Any]:
     return {
         "kind": kind,
         "metadata": {"name": "x", "generation": generation},
