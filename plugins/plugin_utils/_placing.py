@@ -125,6 +125,7 @@ class Own:
     mounts: tuple[str, ...] = ()
 
 
+_TEMPORARY = "/tmp"  # noqa: S108 (a path of the pod)
 # A test holds this table to what the templates render to. Mimir and Loki let a flag win over their configuration files.
 OWN: dict[str, Own] = {
     "prometheus": Own(
@@ -139,11 +140,11 @@ OWN: dict[str, Own] = {
             "config.*", "target", "modules", "auth.multitenancy-enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*",
             "distributor.ha-tracker.*", "ingest-storage.*", "*.ring.*", "blocks-storage.*.dir", "blocks-storage.backend",
         ),
-        mounts=("/etc/mimir", "/data"),
+        mounts=("/etc/mimir", "/data", _TEMPORARY),
     ),
     "loki": Own(
         args=("config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "verify-config"),
-        mounts=("/etc/loki", "/loki"),
+        mounts=("/etc/loki", "/loki", _TEMPORARY),
     ),
     "alloy": Own(
         env=("GOMEMLIMIT",),
@@ -155,7 +156,7 @@ OWN: dict[str, Own] = {
     "grafana": Own(
         env=("GF_SECURITY_ADMIN_*", "GF_SECURITY_SECRET_KEY*", "GF_SERVER_*", "GF_PATHS_*"),
         args=("config", "homepath"),
-        mounts=("/etc/grafana", "/etc/grafana/grafana.ini", "/etc/grafana/provisioning/*", "/var/lib/grafana"),
+        mounts=("/etc/grafana", "/etc/grafana/grafana.ini", "/etc/grafana/provisioning/*", "/var/lib/grafana", _TEMPORARY),
     ),
     "ingress_nginx": Own(
         args=(
@@ -169,7 +170,7 @@ OWN: dict[str, Own] = {
     "sample_application": Own(args=("run-id", "interval", "metrics-address", "otlp-*")),
 }  # fmt: skip
 # The same everywhere.
-_EVERYWHERE = Own(env=("POD_*", "NODE_*", "KUBERNETES_*"), volumes=("config", "data", "temporary"), mounts=("/", "/tmp"))  # noqa: S108 (a path of the pod)
+_EVERYWHERE = Own(env=("POD_*", "NODE_*", "KUBERNETES_*"), volumes=("config", "data", "temporary"), mounts=("/",))
 _OWN_KEYS = {
     "node_selector": ("kubernetes.io/os",),
     "pod_annotations": ("prometheus.io/*", "observability.stack/configuration"),
