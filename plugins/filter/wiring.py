@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _placing, _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
@@ -53,6 +53,8 @@ class FilterModule:
             _wiring.otlp_pipelines,
             _wiring.otlp_processors,
             _wiring.otlp_translation,
+            _placing.placed,
+            _placing.storage_classes,
             _wiring.pod_security,
             _wiring.port,
             _wiring.ports,

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import _placing
+
 # Stack-wide variables and their defaults; those of a component are in its role's defaults/main.yml.
 STACK_DEFAULTS: dict[str, Any] = {
     "observability_cluster_name": "",
@@ -22,6 +24,8 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_profile": "single",
     "observability_tenant": "",
     "observability_storage_class": "",
+    "observability_pod": {},
+    "observability_spread": "preferred",
     "observability_cluster_domain": "cluster.local",
     "observability_image_registry": "",
     "observability_images": {},
@@ -92,7 +96,7 @@ class Stack:
 
     Durations are seconds, sizes Kubernetes quantities, rates per second over the whole cluster. `images` maps a component to its full
     reference, `hosts` a component to its public host name, `replicas` a component to its number of pods (Alloy runs one per node
-    and has none), `enabled` is the set of components that are switched on.
+    and has none), `enabled` is the set of components that are switched on, `pods` what a site adds to the pods of each (see `_placing`).
     """
 
     cluster_name: str
@@ -101,6 +105,8 @@ class Stack:
     profile: str
     tenant: str
     storage_class: str
+    spread: str
+    pods: dict[str, dict[str, Any]]
     cluster_domain: str
     enabled: tuple[str, ...]
     replicas: dict[str, int]
@@ -267,6 +273,10 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
     storage_class = values["observability_storage_class"]
     if storage_class != "" and not (is_host(storage_class) and _is_word(storage_class)):
         check.refuse("observability_storage_class", "it should be empty (the cluster's default class) or the name of a StorageClass")
+    pods, wrong = _placing.pods(values, tuple(NEEDS))
+    if problem := _placing.max_unavailable_problem("alloy_max_unavailable", values["alloy_max_unavailable"]):
+        wrong.append(problem)
+    check.problems += wrong
     # Below this an election of the HA tracker takes longer than a scrape interval (see `ha_timeouts`).
     interval = check.duration("prometheus_scrape_interval", least=5)
     window = check.duration("prometheus_out_of_order_window")
@@ -286,6 +296,8 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         profile=str(values["observability_profile"]),
         tenant=str(tenant),
         storage_class=str(storage_class),
+        spread=check.one_of("observability_spread", _placing.SPREADS),
+        pods=pods,
         cluster_domain=check.host("observability_cluster_domain"),
         enabled=enabled,
         replicas=replicas,
