@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _ownership, _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
@@ -31,6 +31,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         shims = (
+            _ownership.removal_plan,
             _wiring.alloy_settings,
             _wiring.arrows,
             _wiring.data_sources,

@@ -97,11 +97,3 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return {key: leaf for number, item in enumerate(value) for key, leaf in _leaves(item, f"{path}[{number}]").items()}
     return {path: value}
-
-
-def has_storage_class(classes: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Whether a cluster has the StorageClass of that name or, for an empty name, a default one."""
-    default = "storageclass.kubernetes.io/is-default-class"
-    if name:
-        return any(item["metadata"]["name"] == name for item in classes)
-    return any((item["metadata"].get("annotations") or {}).get(default) == "true" for item in classes)
