@@ -138,16 +138,3 @@ def test_what_the_api_server_counts_is_no_change_of_its_own() -> None:
 def test_a_secret_is_named_and_its_values_are_not() -> None:
     lines = _workloads.object_changes(changed("Secret", {"data": {"password": "b2xk"}}, {"data": {"password": "bmV3"}}))
     assert lines == ["Secret x: update"]
-
-
-@pytest.mark.parametrize(("name", "expected"), [("", True), ("slow", True), ("fast", True), ("none", False)])
-def test_a_storage_class_by_name_or_the_default_one(name: str, expected: bool) -> None:
-    classes: list[dict[str, Any]] = [
-        {"metadata": {"name": "slow"}},
-        {"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}},
-    ]
-    assert _workloads.has_storage_class(classes, name) is expected
-
-
-def test_a_cluster_without_a_default_storage_class() -> None:
-    assert not _workloads.has_storage_class([{"metadata": {"name": "slow"}}], "")
