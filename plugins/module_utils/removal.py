@@ -1,4 +1,7 @@
-"""Removes one stack from a cluster, and nothing that is not its own: objects by its labels, then its directories on the nodes, then its namespaces."""
+"""Removes one stack from a cluster, and nothing that is not its own.
+
+First objects by its labels, then its directories on the nodes, then its namespaces.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def is_strange(kind: str, metadata: Mapping[str, Any], selector: Mapping[str, st
 
 @dataclass
 class Removal:
-    """One removal. `removed` and `kept` hold a line for people about each object that went, or that stays although it may be asked about."""
+    """One removal. `removed` and `kept` hold a line for people about each thing that went, and about each that stays, and why."""
 
     cluster: Cluster
     plan: Mapping[str, Any]
@@ -130,7 +133,9 @@ class Removal:
             stuck = self._stuck_pods(namespace, selector)
             if stuck:
                 self._stuck |= stuck.keys()
-                self.kept += [f"the pod {pod}, until its node {node} is ready again or taken out of the cluster" for pod, node in stuck.items()]
+                self.kept += [
+                    f"the pod {pod}, until its node {node} is ready again or taken out of the cluster" for pod, node in stuck.items()
+                ]
                 return
             if time.monotonic() > end:
                 raise ClusterError(f"{where}: still there after {self.timeout:.0f} s (common_wait_timeout): {_names(found)}")

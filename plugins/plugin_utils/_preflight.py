@@ -1,4 +1,4 @@
-"""What a cluster has to be like, and who owns what on it: pure decisions over what `survey` has read."""
+"""What a cluster has to be like, and who owns what on it: pure decisions over what `survey.py` has read."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _pod_security(stack: Stack, facts: Facts) -> Iterator[str]:
 def _sample_namespace(stack: Stack, facts: Facts) -> Iterator[str]:
     found = facts["namespaces"].get(stack.sample_namespace)
     if stack.has("sample_application") and found is not None and not is_ours(stack, found["labels"]):
-        yield f"sample_application_namespace is {stack.sample_namespace!r}, which was there before and is not this stack's; name another one"
+        yield f"sample_application_namespace is {stack.sample_namespace!r}, which was there before and is not this stack's; name another"
 
 
 def _storage_class(stack: Stack, facts: Facts) -> Iterator[str]:
@@ -176,7 +176,7 @@ def _ingress_class(stack: Stack, facts: Facts) -> Iterator[str]:
         if found and not is_ours(stack, found["labels"]):
             owner = f"the stack {found['labels'].get(INSTANCE)}" if is_of_a_stack(found["labels"]) else "somebody else"
             yield (
-                f"{name}, an IngressClass of {owner} (controller {found['controller']}): take another name for the controller of this stack, "
+                f"{name}, an IngressClass of {owner} (controller {found['controller']}): choose another name for this stack's controller, "
                 "or set ingress_nginx_install to false to use the one that is there"
             )
         return

@@ -136,7 +136,9 @@ class Stack:
         """Return the model of such a dict. Raises ValueError when it is not one (a filter was given something else)."""
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(model, Mapping) or set(model) != names:
-            raise ValueError("expected the checked model `observability_stack`, which observability.stack.check_inventory makes of the inventory")
+            raise ValueError(
+                "expected the checked model `observability_stack`, which observability.stack.check_inventory makes of the inventory"
+            )
         values = dict(model)
         values["enabled"] = tuple(values["enabled"])
         values["ingress_open_paths"] = {host: tuple(paths) for host, paths in values["ingress_open_paths"].items()}
@@ -334,8 +336,8 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
     if not both & check.refused and len(f"{stack.namespace}.{stack.cluster_name}") > _LABEL_VALUE_LENGTH:
         check.refuse(
             "observability_cluster_name",
-            f"it and observability_namespace are the instance label of every object, which has at most {_LABEL_VALUE_LENGTH - 1} characters "
-            "of them together",
+            f"it and observability_namespace are the instance label of every object, which has at most {_LABEL_VALUE_LENGTH - 1} "
+            "characters of them together",
         )
     _check_sizes(check)
     if check.problems:

@@ -82,7 +82,11 @@ REJECTED: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ({}, {"storage_classes": []}, ("observability_storage_class is ''", "no default StorageClass", "none")),
     ({}, {"storage_classes": [{"name": "slow", "annotations": {}}]}, ("observability_storage_class is ''", "slow")),
     ({"observability_storage_class": "slow"}, {}, ("observability_storage_class is 'slow'", "no such StorageClass", "fast")),
-    ({}, {"ingress_classes": ingress_class("k8s.io/ingress-nginx")}, ("ingress_nginx_class is 'nginx'", "somebody else", "ingress_nginx_install")),
+    (
+        {},
+        {"ingress_classes": ingress_class("k8s.io/ingress-nginx")},
+        ("ingress_nginx_class is 'nginx'", "somebody else", "ingress_nginx_install"),
+    ),
     ({}, {"ingress_classes": ingress_class(_preflight.F5_CONTROLLER)}, ("ingress_nginx_class is 'nginx'", "somebody else", "another name")),
     ({}, {"ingress_classes": ingress_class(_preflight.F5_CONTROLLER, OTHERS)}, ("ingress_nginx_class", "the stack observability.other")),
     ({"ingress_nginx_install": False}, {}, ("ingress_nginx_class is 'nginx'", "no such IngressClass")),
@@ -101,7 +105,11 @@ REJECTED: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         {},
         ("ingress_nginx_tls_source is 'cert_manager'", "no cert-manager"),
     ),
-    ({}, {"namespaces": namespace({"pod-security.kubernetes.io/enforce": "baseline"})}, ("'baseline'", "namespaces_adopt", "alloy_enabled")),
+    (
+        {},
+        {"namespaces": namespace({"pod-security.kubernetes.io/enforce": "baseline"})},
+        ("'baseline'", "namespaces_adopt", "alloy_enabled"),
+    ),
     ({}, {"namespaces": namespace(OTHERS)}, ("observability_cluster_name is 'test'", "the stack observability.other")),
     ({}, {"namespaces": namespace(PersistentVolumeClaim__anything=OTHERS)}, ("observability_cluster_name", "observability.other")),
     ({}, {"namespaces": namespace(Deployment__grafana={"app": "grafana"})}, ("observability_namespace", "Deployment grafana")),
@@ -121,7 +129,9 @@ def test_what_a_cluster_has_is_rejected_in_a_sentence(changes: dict[str, Any], t
 
 
 def test_all_problems_are_said_at_once() -> None:
-    found = facts(version="v1.27.3", storage_classes=[], ingress_classes=ingress_class("k8s.io/ingress-nginx"), namespaces=namespace(OTHERS))
+    found = facts(
+        version="v1.27.3", storage_classes=[], ingress_classes=ingress_class("k8s.io/ingress-nginx"), namespaces=namespace(OTHERS)
+    )
     assert len(_preflight.rejections(STACK, found, "apply")) == 4
 
 
@@ -234,7 +244,9 @@ def test_a_kubeconfig_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_server_that_does_not_answer_is_named(playbook: str, tmp_path: Path, kubeconfig: Path) -> None:
     start = time.monotonic()
     said = play(
-        tmp_path, f"observability.stack.{playbook}", {"north": {"observability_kubeconfig": str(kubeconfig), "observability_context": "north"}}
+        tmp_path,
+        f"observability.stack.{playbook}",
+        {"north": {"observability_kubeconfig": str(kubeconfig), "observability_context": "north"}},
     )
     assert "does not answer" in said
     # Far less than the minutes of a client that goes on asking.
@@ -253,7 +265,9 @@ def test_a_context_that_is_not_named_is_not_guessed(tmp_path: Path, kubeconfig: 
 
 def test_two_hosts_of_one_inventory_are_compared(tmp_path: Path, kubeconfig: Path) -> None:
     access = {"observability_kubeconfig": str(kubeconfig), "observability_context": "north"}
-    said = play(tmp_path, "observability.stack.site", {"north": access, "south": {**access, "observability_cluster_name": "{{ 'nor' ~ 'th' }}"}})
+    said = play(
+        tmp_path, "observability.stack.site", {"north": access, "south": {**access, "observability_cluster_name": "{{ 'nor' ~ 'th' }}"}}
+    )
     assert "observability_cluster_name is 'north' for the hosts north and south" in said
     assert "needs a namespace of its own" in said
 

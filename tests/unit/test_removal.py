@@ -16,7 +16,12 @@ OURS = {**PLAN["selector"], "app.kubernetes.io/name": "prometheus"}
 
 @pytest.mark.parametrize(
     ("kind", "resource"),
-    [("Ingress", "ingresses"), ("IngressClass", "ingressclasses"), ("Service", "services"), ("PersistentVolumeClaim", "persistentvolumeclaims")],
+    [
+        ("Ingress", "ingresses"),
+        ("IngressClass", "ingressclasses"),
+        ("Service", "services"),
+        ("PersistentVolumeClaim", "persistentvolumeclaims"),
+    ],
 )
 def test_the_path_of_a_kind(kind: str, resource: str) -> None:
     assert removal.path("v1", kind, "shop").startswith(f"/api/v1/namespaces/shop/{resource}")
@@ -25,7 +30,10 @@ def test_the_path_of_a_kind(kind: str, resource: str) -> None:
 
 def test_a_removal_selects_by_the_instance_and_not_by_the_collection_alone() -> None:
     assert PLAN["selector"]["app.kubernetes.io/instance"] == _wiring.instance(stack())
-    others = [_wiring.labels(stack(observability_namespace="second"), "prometheus"), _wiring.labels(stack(observability_cluster_name="b"), "loki")]
+    others = [
+        _wiring.labels(stack(observability_namespace="second"), "prometheus"),
+        _wiring.labels(stack(observability_cluster_name="b"), "loki"),
+    ]
     assert all(not PLAN["selector"].items() <= labels.items() for labels in others)
     assert PLAN["selector"].items() <= _wiring.labels(stack(), "prometheus").items()
 
@@ -71,7 +79,9 @@ def test_nodes_are_touched_only_where_alloy_has_written() -> None:
 
 def test_what_components_make_without_labels_is_known() -> None:
     assert [(row["kind"], row["name"]) for row in PLAN["unlabelled"]] == [("Lease", "ingress-nginx")]
-    plan = _ownership.removal_plan(stack(ingress_nginx_tls_source="cert_manager", ingress_nginx_cluster_issuer="x", ingress_nginx_install=False))
+    plan = _ownership.removal_plan(
+        stack(ingress_nginx_tls_source="cert_manager", ingress_nginx_cluster_issuer="x", ingress_nginx_install=False)
+    )
     assert [(row["kind"], row["name"], row["data"]) for row in plan["unlabelled"]] == [("Secret", "observability-tls", True)]
     assert _ownership.removal_plan(stack(ingress_nginx_enabled=False))["unlabelled"] == []
 
