@@ -215,28 +215,36 @@ class Removal:
         if self.dry:
             self.removed += [f"{directory} on the node {name}" for name in reachable]
             return
-        pods = {cleaner(host, self.plan["selector"], name)["metadata"]["name"]: name for name in reachable}
-        waiting, end = dict(pods), time.monotonic() + min(HOST_TIMEOUT, self.timeout)
+        cleaners = {node: cleaner(host, self.plan["selector"], node) for node in reachable}
+        names = {pod["metadata"]["name"]: node for node, pod in cleaners.items()}
+        # Those of a run that was killed.
+        self.cluster.delete_pods(list(names), 0)
         try:
-            for node in reachable:
-                self.cluster.create_pod(cleaner(host, self.plan["selector"], node))
-            while waiting:
-                late = time.monotonic() > end
-                for pod in self.cluster.pods({**self.plan["selector"], NAME: "remove"}):
-                    name, phase = pod["metadata"]["name"], pod["status"].get("phase", "")
-                    if name not in waiting or not (late or phase in ("Succeeded", "Failed") or _cannot_start(pod)):
-                        continue
-                    where = f"{directory} on the node {waiting.pop(name)}"
-                    if phase == "Succeeded":
-                        self.removed.append(where)
-                    else:
-                        self.kept.append(f"{where}: the pod that should remove it has not ({_cannot_start(pod) or phase})")
-                if late:
-                    break
-                time.sleep(PAUSE)
+            for node, pod in cleaners.items():
+                try:
+                    self.cluster.create_pod(pod)
+                except ClusterError as error:
+                    self.kept.append(f"{directory} on the node {node}: {error}")
+                    del names[pod["metadata"]["name"]]
+            self._follow(dict(names), directory)
         finally:
-            self.cluster.delete_pods(list(pods), 0)
-        self.kept += [f"{directory} on the node {node}: no pod came to be there to remove it" for node in waiting.values()]
+            self.cluster.delete_pods(list(names), 0)
+
+    def _follow(self, waiting: dict[str, str], directory: str) -> None:
+        """Wait for the pods (name -> node) that remove a directory, and say what became of each."""
+        end = time.monotonic() + min(HOST_TIMEOUT, self.timeout)
+        while waiting and time.monotonic() < end:
+            time.sleep(PAUSE)
+            for pod in self.cluster.pods({**self.plan["selector"], NAME: "remove"}):
+                name, outcome = pod["metadata"]["name"], outcome_of(pod)
+                if name not in waiting or not outcome:
+                    continue
+                where = f"{directory} on the node {waiting.pop(name)}"
+                if outcome == "Succeeded":
+                    self.removed.append(where)
+                else:
+                    self.kept.append(f"{where}: the pod that should remove it has not ({outcome})")
+        self.kept += [f"{directory} on the node {node}: the pod that should remove it did not come to its end" for node in waiting.values()]
 
 
 def is_ready(node: Mapping[str, Any]) -> bool:
@@ -244,8 +252,11 @@ def is_ready(node: Mapping[str, Any]) -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in node["status"].get("conditions", []))
 
 
-def _cannot_start(pod: Mapping[str, Any]) -> str:
-    """Return why the container of a pod does not start; empty while it may still."""
+def outcome_of(pod: Mapping[str, Any]) -> str:
+    """Return `Succeeded` or `Failed`, or why the container of a pod does not start; empty while it may still come to its end."""
+    phase = pod["status"].get("phase", "")
+    if phase in ("Succeeded", "Failed"):
+        return str(phase)
     for container in pod["status"].get("containerStatuses") or []:
         waiting = (container.get("state") or {}).get("waiting") or {}
         if waiting.get("reason", "ContainerCreating") not in ("ContainerCreating", "PodInitializing"):

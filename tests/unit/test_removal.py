@@ -90,3 +90,23 @@ def test_data_goes_only_with_the_data() -> None:
     rows = load("roles/common/vars/main.yml")["__common_kinds"]
     assert {row["kind"] for row in rows if row["data"]} == {"Secret", "PersistentVolumeClaim", "Namespace"}
     assert rows[-1]["kind"] == "Namespace"
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ({}, ""),
+        (waiting("ContainerCreating"), ""),
+        ({"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}, ""),
+        ({"phase": "Succeeded"}, "Succeeded"),
+        ({"phase": "Failed"}, "Failed"),
+        (waiting("RunContainerError", "no rm"), "RunContainerError: no rm"),
+        (waiting("ImagePullBackOff"), "ImagePullBackOff"),
+    ],
+)
+def test_what_became_of_a_pod_that_removes_a_directory(status: dict[str, Any], outcome: str) -> None:
+    assert removal.outcome_of({"status": status}) == outcome
