@@ -173,8 +173,11 @@ def _typed(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
             continue
         problem = _unlike(name, spec, value)
         if not problem:
-            result = ArgumentSpecValidator({name: spec}).validate({name: value})
-            problem = " and ".join(result.error_messages)
+            try:
+                result = ArgumentSpecValidator({name: spec}).validate({name: value})
+                problem = " and ".join(result.error_messages)
+            except TypeError:  # Ansible sorts the keys that it does not know
+                problem = "every key in it should be text"
         if problem:
             yield wrong(name, "", value, problem)
             values[name] = known().defaults.get(name)
