@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from ansible_collections.observability.stack.plugins.plugin_utils import _stack, _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _stack, _wiring
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -470,7 +470,7 @@ def test_ports_and_probes_name_ports_that_the_container_has(component: str) -> N
     made = _wiring.ports(DEFAULT, component)
     names = {port["name"] for port in made["container"]}
     assert {port["targetPort"] for port in made["service"]} <= names
-    assert {probe["httpGet"]["port"] for probe in _wiring.probes(DEFAULT, component).values()} <= names
+    assert {probe["httpGet"]["port"] for probe in _containers.probes(DEFAULT, component).values()} <= names
     assert all(len(name) <= 15 for name in names)
     assert int(_wiring.scrape_annotations(DEFAULT, component)["prometheus.io/port"]) in {
         port["containerPort"] for port in made["container"]
