@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     _maps.text_problems,
     _maps.small_problems,
     _maps.grafana_problems,
+    _prometheus_inputs.global_problems,
     _prometheus_inputs.scrape_problems,
     _prometheus_inputs.rule_problems,
     _volumes.retention_problems,
