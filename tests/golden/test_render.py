@@ -401,6 +401,43 @@ def accept(command: list[str | Path], **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture
+def without_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the lab has built, and what it was given."""
+
+    def none(name: str) -> Path:
+        raise build.BuildError(f"{name} is not built")
+
+    monkeypatch.delenv("LAB_BIN_DIR", raising=False)
+    monkeypatch.setattr(build, "binary", none)
+
+
+@pytest.mark.usefixtures("without_binaries")
+def test_with_kind_a_checker_that_cannot_run_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "docker_lacks", lambda reference: f"Docker has no {reference}")
+    monkeypatch.setenv("PROVIDER", "lab")
+    with pytest.raises(pytest.skip.Exception, match="loki is not built; Docker has no docker.io/grafana/loki"):
+        binary("loki")
+    monkeypatch.setenv("PROVIDER", "kind")
+    with pytest.raises(pytest.fail.Exception, match="loki is not built; Docker has no docker.io/grafana/loki"):
+        binary("loki")
+
+
+@pytest.mark.usefixtures("without_binaries")
+def test_a_checker_in_its_image_sees_only_what_it_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(globals(), "docker_lacks", lambda _: "")
+    script = binary("promtool")
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    given = subprocess.run([script, "check", "config", "a file"], capture_output=True, text=True, check=True).stdout.splitlines()
+    reference = images.versions()["prometheus"]
+    assert given[-5:] == ["--entrypoint=/bin/promtool", reference, "check", "config", "a file"]
+    assert {argument for argument in given if "volume" in argument} == {f"--volume={tmp_path}:{tmp_path}:ro"}
+    assert "--network=none" in given
+
+
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_prometheus_takes_its_configuration_and_rules(cluster: str, rendered: Rendered, tmp_path: Path) -> None:
     promtool = binary("promtool")

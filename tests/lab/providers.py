@@ -12,7 +12,7 @@ import yaml
 from tests.lab import images
 from tests.lab.cluster import Cluster
 from tests.lab.interface import Connection, Provider, ProviderError, Say
-from tests.lab.kind import Kind, unusable
+from tests.lab.kind import Kind, Settings, unusable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build"
@@ -119,7 +119,7 @@ def choose(say: Say, environment: Mapping[str, str] = os.environ, made: str = ""
         raise ProviderError(f"PROVIDER is {name!r}; it can be existing, kind or lab, or left out")
     reason = unusable()
     if reason is None:
-        return Kind(say)
+        return Kind(say, Settings.read(environment))
     if name == "kind":
         if not asked:
             raise ProviderError(f"the cluster that was made from here is a kind cluster, and {reason}; PROVIDER=lab means the lab")
