@@ -416,10 +416,10 @@ def without_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_kind_a_checker_that_cannot_run_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "docker_lacks", lambda reference: f"Docker has no {reference}")
     monkeypatch.setenv("PROVIDER", "lab")
-    with pytest.raises(pytest.skip.Exception, match="loki is not built; Docker has no docker.io/grafana/loki"):
+    with pytest.raises(pytest.skip.Exception, match=r"loki is not built; Docker has no docker\.io/grafana/loki"):
         binary("loki")
     monkeypatch.setenv("PROVIDER", "kind")
-    with pytest.raises(pytest.fail.Exception, match="loki is not built; Docker has no docker.io/grafana/loki"):
+    with pytest.raises(pytest.fail.Exception, match=r"loki is not built; Docker has no docker\.io/grafana/loki"):
         binary("loki")
 
 
