@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import _edge_inventory
+
 # Stack-wide variables and their defaults; those of a component are in its role's defaults/main.yml.
 STACK_DEFAULTS: dict[str, Any] = {
     "observability_cluster_name": "",
@@ -305,6 +307,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             "of them together",
         )
     _check_sizes(check)
+    check.problems += _edge_inventory.problems(values)
     if check.problems:
         raise InventoryError(check.problems)
     return stack
