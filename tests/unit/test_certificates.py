@@ -204,7 +204,11 @@ def test_a_secret_of_somebody_else_is_named_and_left_alone(foreign: dict[str, An
 
 
 def test_no_key_is_in_what_is_shown() -> None:
-    for secrets in ((), (authority_secret(), server_secret(HOSTS[:1])), (secret(NAME, tls_crt=AUTHORITY, tls_key="key: " + pem(OTHER_KEY)),)):
+    for secrets in (
+        (),
+        (authority_secret(), server_secret(HOSTS[:1])),
+        (secret(NAME, tls_crt=AUTHORITY, tls_key="key: " + pem(OTHER_KEY)),),
+    ):
         shown = json.dumps(plan(*secrets))
         assert "PRIVATE" not in shown
         assert pem(AUTHORITY_KEY).splitlines()[1] not in shown
