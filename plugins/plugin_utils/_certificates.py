@@ -45,7 +45,7 @@ def certificate_plan(
     """
     found = {secret["metadata"]["name"]: secret for secret in secrets if secret["metadata"]["name"] in (name, authority_name(name))}
     authority, why_authority = _authority(found.get(authority_name(name)), hosts, now)
-    certificate, why_certificate = "make", f"Secret {name}: it gets a certificate by the new one of the authority"
+    certificate, why_certificate = "make", f"Secret {name}: it gets a certificate by that authority"
     if authority == "keep":
         certificate, why_certificate = _certificate(found.get(name), found[authority_name(name)], hosts, now)
     return {

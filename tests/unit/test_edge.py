@@ -30,7 +30,8 @@ def backends(item: dict[str, Any]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("dialect", sorted(AUTH))
 def test_every_dialect_protects_the_same_paths_and_points_at_ports_of_the_catalogue(dialect: str) -> None:
     model = stack(ingress_nginx_dialect=dialect)
-    protected, free = set(), set()
+    protected: set[tuple[str, str]] = set()
+    free: set[tuple[str, str]] = set()
     for item in objects(dialect):
         assert all(isinstance(value, str) for value in item["metadata"]["annotations"].values())
         (rule,) = item["spec"]["rules"]
@@ -55,7 +56,8 @@ def test_every_host_has_a_certificate(dialect: str) -> None:
 
 def test_for_the_f5_controller_one_ingress_owns_a_host_and_all_others_join_it() -> None:
     """Of two Ingresses that own a host it ignores one; annotations that a master or a minion must not have make it ignore that one."""
-    owners, joining = [], []
+    owners: list[dict[str, Any]] = []
+    joining: list[dict[str, Any]] = []
     for item in objects("f5"):
         (owners if item["metadata"]["annotations"][KIND] == "master" else joining).append(item)
     hosts = [item["spec"]["rules"][0]["host"] for item in owners]

@@ -155,7 +155,8 @@ def test_the_days_that_a_certificate_has_left_are_shown_and_few_are_a_warning(
     assert all(rows[name]["status"] == "ok" and "ends in 20 days" in rows[name]["detail"] for name in users)
     world = World(PLAN, "ending certificate")
     with running(world, tmp_path) as (cluster, addresses):
-        run = Run(cluster, PLAN, Options(users_secret="observability-basic-auth", **addresses))  # noqa: S106 - the name of a Secret
+        options: dict[str, Any] = {"users_secret": "observability-basic-auth", **addresses}
+        run = Run(cluster, PLAN, Options(**options))
         CHECKS["user-grafana"](run)
         CHECKS["user-loki"](run)
     # One for all hosts.
