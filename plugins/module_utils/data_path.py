@@ -21,6 +21,9 @@ from .ingress import Front
 from .run import BALANCE_TRIES, GAUGE, PROBE_PORT, WATCHED, Failed, NotYet, Page, Run, Sample, Sent, basic, ready
 from .stores import Metrics, Series
 
+# Days before its end from which a certificate counts as one that nobody renews.
+CERTIFICATE_DAYS = 21
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -471,8 +474,9 @@ def user(component: str) -> Callable[[Run], Proof]:
             began = time.monotonic()
             answer = run.until(lambda: _status(front.request(host, "GET", "/api/health"), (200,), f"https://{host}/api/health"))
             seconds = time.monotonic() - began
-            notes = _all(lambda: _redirected(front, host, "/"))
-            return Proof(f"https://{host}/api/health", f"HTTP {answer.status}, certificate good for {host}", seconds, notes)
+            notes = _all(lambda: _redirected(front, host, "/"), lambda: _closed(front, host, route["closed"], {}))
+            good, warning = _certificate(run, host)
+            return Proof(f"https://{host}/api/health", f"HTTP {answer.status}, {good}", seconds, (*notes, *warning))
         run.needs_word(component)
         login = {**run.plan["headers"], **(run.login(run.options.users_secret) if route["auth"] else {})}
         path, query = run.query_path(component)
@@ -489,9 +493,8 @@ def user(component: str) -> Callable[[Run], Proof]:
         if route["auth"]:
             checks.append(lambda: _refused(front, host, target))
         notes = _all(*checks)
-        return Proof(
-            f"{run.expression(component)} to https://{host}", f"answered by {component}, certificate good for {host}", seconds, notes
-        )
+        good, warning = _certificate(run, host)
+        return Proof(f"{run.expression(component)} to https://{host}", f"answered by {component}, {good}", seconds, (*notes, *warning))
 
     return check
 
@@ -500,6 +503,21 @@ def _status(answer: Answer, expected: Sequence[int], what: str) -> Answer:
     if answer.status not in expected:
         raise NotYet(f"{what} answered {answer.excerpt()}; expected {' or '.join(str(status) for status in expected)}")
     return answer
+
+
+def _certificate(run: Run, host: str) -> tuple[str, tuple[str, ...]]:
+    """Return for how long the certificate is good for a host, and a note when that is short, which is a warning of the run as well."""
+    left = int(run.front().days_left(host))
+    good = f"certificate good for {host}, {left} days left"
+    if left >= CERTIFICATE_DAYS:
+        return good, ()
+    warning = (
+        f"the certificate of the ingress ends in {left} days and should have been renewed: the next run of the site's playbook renews the "
+        "stack's own, for cert-manager's look at its Certificate (`kubectl describe certificate`)"
+    )
+    if warning not in run.warnings:
+        run.warnings.append(warning)
+    return good, (warning,)
 
 
 def _refused(front: Front, host: str, target: str) -> str:
@@ -525,7 +543,7 @@ def _closed(front: Front, host: str, closed: Sequence[Mapping[str, str]], login:
             f"https://{host} lets a user reach {', '.join(reached)}; expected 403 or 404, as the inventory does not open them "
             "(ingress_nginx_open_paths)"
         )
-    return f"{len(closed)} write and administration paths closed"
+    return f"{len(closed)} internal path{'' if len(closed) == 1 else 's'} closed"
 
 
 def _redirected(front: Front, host: str, target: str) -> str:

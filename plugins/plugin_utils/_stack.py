@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _placing
+from . import _edge_inventory, _placing
 
 # Stack-wide variables and their defaults; those of a component are in its role's defaults/main.yml.
 STACK_DEFAULTS: dict[str, Any] = {
@@ -359,6 +359,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             "characters of them together",
         )
     _check_sizes(check)
+    check.problems += _edge_inventory.problems(values)
     if check.problems:
         raise InventoryError(check.problems, stack)
     return stack

@@ -92,9 +92,10 @@ FAULTS: list[tuple[str, set[str], str]] = [
     ("discarded", {"prometheus-mimir"}, "cortex_discarded_samples_total{reason=rate_limited"),
     ("data source", {"grafana-prometheus", "grafana-mimir", "grafana-loki"}, "is not healthy"),
     ("certificate", {"user-grafana", "user-prometheus", "user-mimir", "user-loki", "balance-prometheus"}, "cannot be trusted"),
+    ("old certificate", {"user-grafana", "user-prometheus", "user-mimir", "user-loki", "balance-prometheus"}, "certificate has expired"),
     ("grafana down", {"user-grafana"}, "HTTP 502"),
     ("no login", {"user-prometheus", "user-mimir", "user-loki"}, "expected 401"),
-    ("open paths", {"user-prometheus", "user-mimir", "user-loki"}, "POST"),
+    ("open paths", {"user-grafana", "user-prometheus", "user-mimir", "user-loki"}, "POST"),
     ("no redirect", {"user-grafana", "user-prometheus", "user-mimir", "user-loki"}, "expected a redirect"),
     ("pinned", {"balance-prometheus"}, "prometheus-1 answered none of 40 reads"),
     ("one collector", {"balance-otel_collector"}, "otel-collector-1 accepted none of 40 OTLP requests"),
@@ -152,6 +153,24 @@ def test_a_stand_in_is_tried_and_never_called_ok(proved: Callable[..., tuple[Row
     assert rows["grafana-loki"]["detail"].startswith("no binary of grafana here; what stands in for grafana did it in")
     rows, _ = proved("data source", absent={"grafana": "no binary of grafana here"})
     assert rows["grafana-loki"]["status"] == "failed"
+
+
+def test_the_days_that_a_certificate_has_left_are_shown_and_few_are_a_warning(
+    proved: Callable[..., tuple[Rows, World]], tmp_path: Path
+) -> None:
+    users = [f"user-{component}" for component in ("grafana", "prometheus", "mimir", "loki")]
+    rows, _ = proved()
+    assert all("89 days left" in rows[name]["read_back"] and "renewed" not in rows[name]["detail"] for name in users)
+    rows, _ = proved("ending certificate")
+    assert all(rows[name]["status"] == "ok" and "ends in 20 days" in rows[name]["detail"] for name in users)
+    world = World(PLAN, "ending certificate")
+    with running(world, tmp_path) as (cluster, addresses):
+        options: dict[str, Any] = {"users_secret": "observability-basic-auth", **addresses}
+        run = Run(cluster, PLAN, Options(**options))
+        CHECKS["user-grafana"](run)
+        CHECKS["user-loki"](run)
+    # One for all hosts.
+    assert len(run.warnings) == 1
 
 
 def test_a_missing_secret_is_named(proved: Callable[..., tuple[Rows, World]]) -> None:

@@ -35,8 +35,8 @@ Sample = dict[str, Any]
 PASSWORD = "right horse battery"  # noqa: S105 - of this world only
 
 
-def certificate(hosts: list[str]) -> tuple[bytes, bytes]:
-    """Return a self-signed certificate for these hosts, and its key, as PEM."""
+def certificate(hosts: list[str], days: float = 90) -> tuple[bytes, bytes]:
+    """Return a self-signed certificate for these hosts that ends in so many days, and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "verify")])
     now = datetime.datetime.now(datetime.UTC)
@@ -46,8 +46,8 @@ def certificate(hosts: list[str]) -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_before(now - datetime.timedelta(days=100))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -71,7 +71,10 @@ class World:
         self.posts = 0
         self.now = datetime.datetime.now(datetime.UTC)
         self.hosts = [route["host"] for route in plan["ingress"]["routes"].values()]
-        self.certificate, self.key = certificate(["elsewhere.example.com"] if broken == "certificate" else self.hosts)
+        self.certificate, self.key = certificate(
+            ["elsewhere.example.com"] if broken == "certificate" else self.hosts,
+            {"old certificate": -1.0, "ending certificate": 20.5}.get(broken, 90.0),
+        )
         self.lock = threading.Lock()
         for number, node in enumerate(self.nodes):
             self._running(f"alloy-{number}", node, plan["components"]["alloy"]["selector"])
@@ -301,6 +304,8 @@ class World:
         """Answer a user."""
         component = host.partition(".")[0]
         if component == "grafana":
+            if path == "/metrics" and self.broken != "open paths":
+                return 401, "authorization required"
             return (502, "bad gateway") if self.broken == "grafana down" else (200, {"database": "ok"})
         right = f"Basic {base64.b64encode(f'users:{PASSWORD}'.encode()).decode()}"
         if authorization != right and self.broken != "no login":
