@@ -16,7 +16,7 @@ from tests.retention.pods import Objects, Pod, wait_for
 
 ADDRESSES = {"a public IPv4": "203.0.113.5", "only IPv6": "fd00:10:244:1::5"}
 RINGS = {
-    "loki": ("/ring", "/distributor/ring", "/scheduler/ring", "/compactor/ring", "/indexgateway/ring"),
+    "loki": ("/ring", "/distributor/ring", "/scheduler/ring", "/compactor/ring"),
     "mimir": (
         "/ingester/ring", "/distributor/ring", "/querier/ring", "/store-gateway/ring", "/compactor/ring", "/ruler/ring",
     ),
