@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._stack import Stack, size_bytes
+from ._stack import Stack
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def external_labels(stack: Stack) -> dict[str, str]:
     return {
         **{name: value.replace("$", "$$") for name, value in stack.external_labels.items()},
         "cluster": stack.cluster_name,
-        HA_GROUP_LABEL: f"{stack.namespace}-prometheus",
+        HA_GROUP_LABEL: instance(stack),
         HA_REPLICA_LABEL: "${POD_NAME}",
     }
 
@@ -445,19 +445,6 @@ def queue_sizes(stack: Stack) -> dict[str, int]:
     log_bytes = stack.log_bytes_per_second * stack.outage_horizon
     queued = samples * _BYTES_PER_QUEUED_SAMPLE * stack.replicas["prometheus"] + log_bytes
     return {"samples": samples, "log_bytes": log_bytes, "disk_bytes": queued * _QUEUE_OVERHEAD}
-
-
-def volume_problems(stack: Stack, collector_volume: str) -> list[str]:
-    """Return a sentence for each volume of the inventory that cannot hold what the sizing says it may have to."""
-    needed = queue_sizes(stack)["disk_bytes"]
-    if not stack.has("otel_collector") or size_bytes(collector_volume) >= needed:
-        return []
-    problem = (
-        f"otel_collector_storage_size is {collector_volume!r}; it should be at least {-(-needed // 2**30)}Gi: so much may be queued in one "
-        "collector while a store is away for observability_outage_horizon, at observability_samples_per_second and "
-        "observability_log_bytes_per_second"
-    )
-    return [problem]
 
 
 def otlp_exporters(stack: Stack) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from tests.lab.machine import Machine
 
 MANIFESTS = Path(__file__).with_name("manifests")
 # What the cluster cannot start without; everything else may still be compiling.
-FIRST = ("kubernetes", "programs", "coredns")
+FIRST = ("etcd", "kubernetes", "programs", "coredns")
 STATE = "lab.json"
 
 
@@ -163,6 +163,7 @@ class Cluster:
         lines.append(f"kubeconfig: {self.kubeconfig}")
         lines += [f"absent: {name} ({reason})" for name, reason in images.absent().items() if name not in images.stand_ins()]
         lines += [f"stand-in: {name} is {what}" for name, what in images.stand_ins().items()]
+        lines += [f"other version: {name} is {what}" for name, what in images.other_versions().items()]
         return lines
 
     def kubectl(self, *arguments: str, given: str | None = None, seconds: float = 60) -> str:
@@ -253,7 +254,7 @@ class Cluster:
     def _start_node(self, machine: Machine) -> datetime.datetime:
         """Start a node from its disk; return the moment before which no sign of life can be from this start."""
         machine.stop()
-        node.prepare(machine, self.plan, self._authority(), images.PAUSE)
+        node.prepare(machine, self.plan, self._authority(), images.reference("pause"))
         network.connect_node(self.plan, machine.address)
         started = datetime.datetime.now(datetime.UTC)
         machine.start()

@@ -142,17 +142,6 @@ def test_the_collector_has_a_queue_of_its_own_for_every_replica_and_loses_nothin
         assert exporter["sending_queue"]["queue_size"] >= sizes[counted_in]
 
 
-def test_a_volume_that_cannot_hold_the_queues_is_refused_by_name_and_with_the_size_that_can() -> None:
-    (problem,) = _wiring.volume_problems(DEFAULT, "1Gi")
-    assert problem.startswith("otel_collector_storage_size is '1Gi'; it should be at least ")
-    enough = re.search(r"at least (\d+Gi)", problem)
-    assert enough
-    assert _wiring.volume_problems(DEFAULT, enough[1]) == []
-    assert _stack.size_bytes(enough[1]) >= _wiring.queue_sizes(DEFAULT)["disk_bytes"]
-    without = next(model for model in STACKS if not model.has("otel_collector"))
-    assert _wiring.volume_problems(without, "1Gi") == []
-
-
 def test_queues_grow_with_the_horizon_and_the_rate() -> None:
     small = _wiring.queue_sizes(DEFAULT)
     longer = _wiring.queue_sizes(dataclasses.replace(DEFAULT, outage_horizon=2 * DEFAULT.outage_horizon))
