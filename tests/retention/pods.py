@@ -1,7 +1,8 @@
 """A pod of a rendered workload as a process of this machine, with what Kubernetes would give it and nothing else.
 
-Its root is read-only and holds the files and directories of the image; only the volumes that the workload mounts are writable; it runs as the workload's
-user, in a network of its own with one address. So a program that writes elsewhere, or looks for another address, fails here as there.
+Its root is read-only and holds the files and directories of the image; only the volumes that the workload mounts are writable; it runs as
+the workload's user, in a network of its own with one address. So a program that writes elsewhere, or looks for another address, fails here
+as there.
 """
 
 from __future__ import annotations
