@@ -23,9 +23,9 @@ def verify_plan(model: Any) -> Any:
     return _named("verify_plan", lambda: _proof.verify_plan(Stack.from_dict(plain(model))))
 
 
-def verify_table(rows: Any) -> Any:
+def verify_table(rows: Any, versions: Any = None) -> Any:
     """See verify_table.yml."""
-    return _named("verify_table", _proof.verify_table, plain(rows))
+    return _named("verify_table", _proof.verify_table, plain(rows), plain(versions))
 
 
 def verify_graph(rows: Any, model: Any, layout: str = "wide") -> Any:

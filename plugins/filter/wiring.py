@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _placing, _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
@@ -31,6 +31,9 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         shims = (
+            _containers.advertised_address,
+            _containers.go_memory_limit,
+            _containers.probes,
             _wiring.alloy_settings,
             _wiring.arrows,
             _wiring.data_sources,
@@ -55,7 +58,6 @@ class FilterModule:
             _wiring.pod_security,
             _wiring.port,
             _wiring.ports,
-            _wiring.probes,
             _wiring.push_endpoints,
             _wiring.queue_sizes,
             _wiring.remote_write,

@@ -130,6 +130,7 @@ def alloy_loki(run: Run) -> Proof:
     seconds = time.monotonic() - began
     notes = _all(
         lambda: run.nothing_lost("loki", "loki_discarded_samples_total"),
+        lambda: run.nothing_neglected("loki"),
         lambda: run.nothing_lost("alloy", "loki_write_dropped_entries_total"),
     )
     return Proof(f"{count} log lines of {len(probes)} pods, one per node", "each exactly once in loki", seconds, notes)
@@ -245,6 +246,7 @@ def otel_loki(run: Run) -> Proof:
             "otel_collector", "otelcol_exporter_send_failed_log_records_total", "otelcol_exporter_enqueue_failed_log_records_total"
         ),
         lambda: run.nothing_lost("loki", "loki_discarded_samples_total"),
+        lambda: run.nothing_neglected("loki"),
     )
     return Proof(f"{len(sent.logs)} OTLP log records", "each exactly once in loki", seconds, notes)
 
@@ -328,6 +330,7 @@ def prometheus_mimir(run: Run) -> Proof:
         lambda: run.until(lambda: _expected_without_replica(run)),
         lambda: run.until(lambda: _drained(run)),
         lambda: run.nothing_lost("prometheus", "prometheus_remote_storage_samples_failed_total"),
+        lambda: run.nothing_neglected("mimir"),
     )
     return Proof(f"what {' and '.join(run.pods('prometheus'))} hold", f"mimir: {arrived}", seconds, notes)
 

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from . import otlp
 from .cluster import Answer, Cluster, ClusterError, Query
 from .ingress import Front, split_address
-from .stores import Labels, Logs, Metrics, exposition
+from .stores import DUTIES, DUTY_METRICS, Labels, Logs, Metrics, exposition, neglected
 
 RUN_LABEL = "observability.stack/verify"
 PROBE_PORT = 9091
@@ -41,8 +41,9 @@ WATCHED: dict[str, tuple[str, ...]] = {
         "cortex_discarded_samples_total",
         "cortex_distributor_deduped_samples_total",
         "cortex_distributor_non_ha_samples_received_total",
+        *DUTY_METRICS["mimir"],
     ),
-    "loki": ("loki_discarded_samples_total",),
+    "loki": ("loki_discarded_samples_total", *DUTY_METRICS["loki"]),
     "otel_collector": (
         "otelcol_receiver_accepted_metric_points_total",
         "otelcol_exporter_send_failed_metric_points_total",
@@ -339,6 +340,15 @@ class Run:
         if lost:
             raise Failed(f"{component} refused or gave up data during this run ({'; '.join(lost)}); its log says why")
         return f"{component}: nothing refused or given up"
+
+    def nothing_neglected(self, component: str) -> str:
+        """Return a note that a store's compactor does its duties. Raises Failed with those that it does not: its disk would fill up."""
+        problems = neglected(DUTIES[component], self.until(partial(self.counters, component)), time.time())
+        if problems:
+            raise Failed(
+                f"{component} keeps what is older than its retention, and its volume fills up: {'; '.join(problems)}; its log says why"
+            )
+        return f"{component}: compaction and retention work"
 
     # --- ingress ---
 

@@ -78,8 +78,11 @@ def _with_ingress(stack: Stack, arrow: dict[str, Any]) -> dict[str, Any]:
 _MARKS = {"ok": "ok", "failed": "FAILED", "not tested": "not tested"}
 
 
-def verify_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the report as lines of aligned text: arrow, result, seconds, and below each what was sent, read back, and the detail."""
+def verify_table(rows: Sequence[Mapping[str, Any]], versions: Mapping[str, str] | None = None) -> list[str]:
+    """Return the report as lines of aligned text: arrow, result, seconds, and below each what was sent, read back, and the detail.
+
+    `versions` are the components that run in another version than versions.yml names, each with which one: a line each at the end.
+    """
     header = ("arrow", "result", "seconds")
     cells = [(str(row["arrow"]), _MARKS[row["status"]], "" if row["seconds"] is None else f"{row['seconds']:.1f}") for row in rows]
     widths = [max(len(line[column]) for line in (header, *cells)) for column in range(3)]
@@ -87,4 +90,4 @@ def verify_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for row, (arrow, result, seconds) in zip(rows, cells, strict=True):
         told = row["detail"] if row["status"] != "ok" else " -> ".join(text for text in (row["sent"], row["read_back"]) if text)
         lines.append(f"{arrow:{widths[0]}}  {result:{widths[1]}}  {seconds:>{widths[2]}}  {told}")
-    return lines
+    return lines + [f"not the version of versions.yml: {component} is {version}" for component, version in sorted((versions or {}).items())]

@@ -34,6 +34,7 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_outage_horizon": "10m",
     "observability_samples_per_second": 5000,
     "observability_log_bytes_per_second": 262144,
+    "observability_allow_overrides": False,
 }
 
 # Order of the playbook; a component and those without which it has nothing to do.
@@ -77,10 +78,14 @@ RESERVED_LABELS = ("cluster", "prom_ha_group", "__replica__", "collector")
 
 
 class InventoryError(ValueError):
-    """The inventory cannot work. `problems` holds one sentence for each thing that is wrong."""
+    """The inventory cannot work. `problems` holds one sentence for each thing that is wrong.
 
-    def __init__(self, problems: list[str]) -> None:
+    `model` is what could be read of it all the same, with 0 for a number or a duration that was rejected.
+    """
+
+    def __init__(self, problems: list[str], model: Stack | None = None) -> None:
         self.problems = problems
+        self.model = model
         count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(f"the inventory has {count}; nothing has been touched:\n" + "\n".join(f"  - {text}" for text in problems))
 
@@ -282,6 +287,8 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             f"it should be at least observability_outage_horizon ({values['observability_outage_horizon']}), "
             "or samples that were queued during an outage are refused after it",
         )
+    if not isinstance(values["observability_allow_overrides"], bool):
+        check.refuse("observability_allow_overrides", "it should be true or false")
     stack = Stack(
         cluster_name=str(cluster_name),
         namespace=check.label("observability_namespace"),
@@ -313,12 +320,12 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
     if not both & check.refused and len(f"{stack.namespace}.{stack.cluster_name}") > _LABEL_VALUE_LENGTH:
         check.refuse(
             "observability_cluster_name",
-            f"it and observability_namespace are the instance label of every object, which has at most {_LABEL_VALUE_LENGTH - 1} characters "
-            "of them together",
+            "it and observability_namespace are the instance label of every object, which has at most "
+            f"{_LABEL_VALUE_LENGTH - 1} characters of them together",
         )
     _check_sizes(check)
     if check.problems:
-        raise InventoryError(check.problems)
+        raise InventoryError(check.problems, stack)
     return stack
 
 

@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._stack import Stack, size_bytes
+from ._stack import Stack
 
 
 @dataclass(frozen=True)
 class Entry:
     """What a component listens on: its Service, its ports by name, and the paths of its health checks on port `health`.
 
+    `ready` answers 200 once the component can serve, `live` as long as the process answers requests at all (see `_containers.probes`).
     `metrics` is the port that is scraped; `offered` names the ports of the Service where it does not have all of them.
     """
 
     service: str
-    kind: str
     ports: dict[str, int]
     ready: str
     live: str
@@ -33,14 +33,15 @@ class Entry:
 
 
 CATALOGUE: dict[str, Entry] = {
-    "prometheus": Entry("prometheus", "StatefulSet", {"http": 9090}, "/-/ready", "/-/healthy", headless=True),
-    "mimir": Entry("mimir", "StatefulSet", {"http": 8080, "grpc": 9095, "gossip": 7946}, "/ready", "/ready", headless=True),
-    "loki": Entry("loki", "StatefulSet", {"http": 3100, "grpc": 9095, "gossip": 7946}, "/ready", "/ready", headless=True),
-    "grafana": Entry("grafana", "Deployment", {"http": 3000}, "/api/health", "/healthz"),
-    "alloy": Entry("alloy", "DaemonSet", {"http": 12345}, "/-/ready", "/-/ready"),
+    "prometheus": Entry("prometheus", {"http": 9090}, "/-/ready", "/-/healthy", headless=True),
+    "mimir": Entry("mimir", {"http": 8080, "grpc": 9095, "gossip": 7946}, "/ready", "/api/v1/status/buildinfo", headless=True),
+    "loki": Entry("loki", {"http": 3100, "grpc": 9095, "gossip": 7946}, "/ready", "/loki/api/v1/status/buildinfo", headless=True),
+    "grafana": Entry("grafana", {"http": 3000}, "/api/health", "/healthz"),
+    # Not `/-/healthy`: that fails while a part of its configuration cannot reach its target.
+    "alloy": Entry("alloy", {"http": 12345}, "/-/ready", "/-/ready"),
+    # One answer for both: it is 200 from when the pipelines run until the shutdown begins.
     "otel_collector": Entry(
         "otel-collector",
-        "StatefulSet",
         {"otlp-grpc": 4317, "otlp-http": 4318, "health": 13133, "metrics": 8888},
         "/",
         "/",
@@ -49,9 +50,9 @@ CATALOGUE: dict[str, Entry] = {
         metrics="metrics",
     ),
     # Only where the stack installs the controller itself. Its redirects name the port that it listens on, so that is the public one.
+    # Ready once the first configuration is in nginx, and from then on for as long as the controller answers.
     "ingress_nginx": Entry(
         "ingress-nginx",
-        "Deployment",
         {"http": 80, "https": 443, "health": 8081, "metrics": 9113},
         "/nginx-ready",
         "/nginx-ready",
@@ -59,7 +60,7 @@ CATALOGUE: dict[str, Entry] = {
         metrics="metrics",
         offered=("http", "https"),
     ),
-    "sample_application": Entry("sample-application", "Deployment", {"http": 8080}, "/healthz", "/healthz"),
+    "sample_application": Entry("sample-application", {"http": 8080}, "/healthz", "/healthz"),
 }
 # The labels that the pair's external labels and Mimir's HA tracker agree on.
 HA_GROUP_LABEL = "prom_ha_group"
@@ -136,24 +137,6 @@ def gossip_address(stack: Stack, component: str) -> str:
     """Return where the members of a component find each other: the headless Service, which answers with every pod, ready or not."""
     entry = CATALOGUE[component]
     return f"dns+{_service_host(stack, f'{entry.service}-headless')}:{entry.ports['gossip']}"
-
-
-def probes(stack: Stack, component: str) -> dict[str, Any]:
-    """Return the probes of a component's container.
-
-    The startup probe outlasts the replay of a write-ahead log (10 minutes); readiness gates traffic; liveness only catches a process
-    that hangs.
-    """
-    entry = CATALOGUE[component]
-
-    def get(path: str) -> dict[str, Any]:
-        return {"path": path, "port": entry.health}
-
-    return {
-        "startupProbe": {"httpGet": get(entry.ready), "periodSeconds": 2, "failureThreshold": 300, "timeoutSeconds": 2},
-        "readinessProbe": {"httpGet": get(entry.ready), "periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 3},
-        "livenessProbe": {"httpGet": get(entry.live), "periodSeconds": 30, "failureThreshold": 10, "timeoutSeconds": 5},
-    }
 
 
 def instance(stack: Stack) -> str:
@@ -462,19 +445,6 @@ def queue_sizes(stack: Stack) -> dict[str, int]:
     log_bytes = stack.log_bytes_per_second * stack.outage_horizon
     queued = samples * _BYTES_PER_QUEUED_SAMPLE * stack.replicas["prometheus"] + log_bytes
     return {"samples": samples, "log_bytes": log_bytes, "disk_bytes": queued * _QUEUE_OVERHEAD}
-
-
-def volume_problems(stack: Stack, collector_volume: str) -> list[str]:
-    """Return a sentence for each volume of the inventory that cannot hold what the sizing says it may have to."""
-    needed = queue_sizes(stack)["disk_bytes"]
-    if not stack.has("otel_collector") or size_bytes(collector_volume) >= needed:
-        return []
-    problem = (
-        f"otel_collector_storage_size is {collector_volume!r}; it should be at least {-(-needed // 2**30)}Gi: so much may be queued in one "
-        "collector while a store is away for observability_outage_horizon, at observability_samples_per_second and "
-        "observability_log_bytes_per_second"
-    )
-    return [problem]
 
 
 def otlp_exporters(stack: Stack) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ansible_collections.observability.stack.plugins.plugin_utils import _placin
 from ansible_collections.observability.stack.plugins.plugin_utils._wiring import ARROWS
 
 from tests.inventories import ROOT, load, values
-from tests.lab import build
+from tests.lab import build, images
 
 EXPECTED = Path(__file__).parent / "expected"
 VARIANTS = Path(__file__).parent / "inventories"
@@ -307,6 +307,18 @@ def test_what_has_a_volume_or_an_account_of_its_own_is_known(cluster: str, rende
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
+def test_containers_have_the_capabilities_that_files_of_their_image_need_and_no_other(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        needed = {text.partition("=")[0] for text in images.table()[pod.component]["capabilities"].values()}
+        added = pod.spec["containers"][0]["securityContext"]["capabilities"].get("add", [])
+        if pod.component != "alloy":
+            assert {f"cap_{name.lower()}" for name in added} == needed, pod.component
+        # What runs first is a program of the system (`cp`), whose file has none.
+        for container in pod.spec.get("initContainers", []):
+            assert "add" not in container["securityContext"]["capabilities"], pod.component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
 def test_containers_have_limits_and_leave_the_entry_point_of_their_image_alone(cluster: str, rendered: Rendered) -> None:
     for pod in pods_of(cluster, rendered):
         assert not any("command" in container for container in pod.spec["containers"])
@@ -345,6 +357,23 @@ def test_roll_outs_drain_before_they_stop(cluster: str, rendered: Rendered) -> N
         assert pod.spec["terminationGracePeriodSeconds"] > sleep > 0
         # One pod may go at a time; a budget on a single one would block every drain.
         assert (tuple(spec["selector"]["matchLabels"].items()) in disruption) == (spec["replicas"] > 1), pod.component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_deployment_without_a_volume_keeps_all_its_pods_in_a_roll_out(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        if pod.workload["kind"] == "Deployment" and not any("persistentVolumeClaim" in volume for volume in pod.spec.get("volumes", [])):
+            strategy = pod.workload["spec"]["strategy"]
+            assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}, pod.component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_everything_is_reached_over_each_ip_version_that_the_cluster_has(cluster: str, rendered: Rendered) -> None:
+    for component, item in objects_of(cluster, rendered):
+        if item["kind"] == "Service":
+            assert item["spec"]["ipFamilyPolicy"] == "PreferDualStack", item["metadata"]["name"]
+        # An address to listen on that is one of IPv4; and `[::]` is none where the kernel has no IPv6.
+        assert not re.search(r"0\.0\.0\.0:|\[::\]:", yaml.safe_dump(item)), component
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.observability.stack.plugins.module_utils.ingress import split_address
 from kubernetes import client, config
 
 from tests.lab import build
@@ -32,8 +33,8 @@ def describe(hosts: list[str], entry: str, secrets: Iterable[tuple[str, str, set
     """Return the lines for those hosts behind `entry` (address, or address:port) and those Secrets (namespace, name, keys)."""
     if not hosts:
         return ["no host of the stack is reachable from outside (no Ingress)"]
-    address, _, port = entry.partition(":")
-    lines = [f"https://{host}{'' if port in ('', '443') else f':{port}'}/" for host in hosts]
+    address, port = split_address(entry, 443)
+    lines = [f"https://{host}{'' if port == 443 else f':{port}'}/" for host in hosts]
     if address:
         lines += ["this machine finds them with one line in /etc/hosts:", f"  {address} {' '.join(hosts)}"]
     for namespace, name, keys in sorted(secrets, key=lambda secret: secret[:2]):

@@ -52,7 +52,8 @@ class Component:
     def key(self) -> str:
         """A short hash of everything that decides what the binaries are."""
         sources = [path.read_text() for path in sorted(self._sources())]
-        facts = json.dumps([self.recipe, sources, COMPILER, GCFLAGS, go_version()], sort_keys=True)
+        recipe = {name: value for name, value in self.recipe.items() if name != "release"}
+        facts = json.dumps([recipe, sources, COMPILER, GCFLAGS, go_version()], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
     @property
@@ -74,6 +75,11 @@ class Component:
     def version(self) -> str:
         """What the screen says about the version."""
         return str(self.recipe.get("version", "of this repository"))
+
+    @property
+    def release(self) -> str:
+        """The component's own name for the version that is built, without a `v`; empty for what is of this repository."""
+        return str(self.recipe.get("release") or self.recipe.get("version", "").removeprefix("v"))
 
     def _sources(self) -> Iterable[Path]:
         if self.module:
@@ -219,7 +225,8 @@ def _compile(component: Component, work: Path, stream: Any, report: Callable[[st
     out = work / "out"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    target = str(out / next(iter(component.binaries))) if packages == ["."] else f"{out}{os.sep}"
+    # A single one gets its name from here: the package of etcd, for instance, would call it `server`.
+    target = str(out / next(iter(component.binaries))) if len(packages) == 1 else f"{out}{os.sep}"
     command = ["go", "build", "-v", GCFLAGS, "-ldflags", f"-s -w {recipe.get('ldflags', '')}", *tags, "-o", target, *packages]
     with subprocess.Popen(command, cwd=source, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -28,7 +28,7 @@ from tests.lab.machine import Machine
 
 MANIFESTS = Path(__file__).with_name("manifests")
 # What the cluster cannot start without; everything else may still be compiling.
-FIRST = ("kubernetes", "programs", "coredns")
+FIRST = ("etcd", "kubernetes", "programs", "coredns")
 STATE = "lab.json"
 
 
@@ -68,6 +68,10 @@ class Cluster:
         if state and state["name"] != network.NAME:
             raise LabError(f"{self.folder} belongs to the lab {state['name']}, not to {network.NAME}: choose another one with LAB_DIR")
         self._wanted = nodes or int(os.environ.get("LAB_NODES") or (state["nodes"] if state else 3))
+        if state and state.get("family", "ipv4") != network.FAMILY:
+            raise LabError(
+                f"{self.folder} has a lab with LAB_FAMILY={state['family']}, not {network.FAMILY}: name it, or take the lab down first"
+            )
         self.plan = network.plan(state["nodes"] if state else self._wanted, state["subnet"] if state else None)
 
     @property
@@ -87,7 +91,7 @@ class Cluster:
             raise LabError(f"{self.folder} is not a folder of the lab and not empty: choose another one with LAB_DIR")
         changed = False
         with futures.ThreadPoolExecutor(1) as pool, self._locked():
-            state = {"name": network.NAME, "nodes": len(self.plan.nodes), "subnet": str(self.plan.subnet)}
+            state = {"name": network.NAME, "nodes": len(self.plan.nodes), "subnet": str(self.plan.subnet), "family": network.FAMILY}
             (self.folder / STATE).write_text(json.dumps(state))
             components = build.components()
             first = [component for component in components if component.name in FIRST]
@@ -155,10 +159,11 @@ class Cluster:
             state = "running" if machine.running else "stopped"
             if machine.address.pods and machine.running:
                 state += ", Ready" if machine.name in ready else ", not Ready"
-            lines.append(f"{machine.name:<14} {machine.address.ip:<13} {state}; logs: {machine.logs}")
+            lines.append(f"{machine.name:<14} {','.join(machine.address.ips):<13} {state}; logs: {machine.logs}")
         lines.append(f"kubeconfig: {self.kubeconfig}")
         lines += [f"absent: {name} ({reason})" for name, reason in images.absent().items() if name not in images.stand_ins()]
         lines += [f"stand-in: {name} is {what}" for name, what in images.stand_ins().items()]
+        lines += [f"other version: {name} is {what}" for name, what in images.other_versions().items()]
         return lines
 
     def kubectl(self, *arguments: str, given: str | None = None, seconds: float = 60) -> str:
@@ -212,7 +217,7 @@ class Cluster:
         """Start what does not run and wait until all of it is healthy; return whether anything had to be done."""
         changed = False
         authority = self._authority()
-        server = f"https://{self.plan.control_plane.ip}:6443"
+        server = self.plan.server
         authority.kubeconfig(self.kubeconfig, server, authority.issue("admin", "kubernetes-admin", ["system:masters"]), "lab")
         network.connect_control_plane(self.plan)
         since = datetime.datetime.min.replace(tzinfo=datetime.UTC)
@@ -249,7 +254,7 @@ class Cluster:
     def _start_node(self, machine: Machine) -> datetime.datetime:
         """Start a node from its disk; return the moment before which no sign of life can be from this start."""
         machine.stop()
-        node.prepare(machine, self.plan, self._authority(), images.PAUSE)
+        node.prepare(machine, self.plan, self._authority(), images.reference("pause"))
         network.connect_node(self.plan, machine.address)
         started = datetime.datetime.now(datetime.UTC)
         machine.start()

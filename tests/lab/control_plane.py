@@ -25,7 +25,7 @@ def control_plane(folder: Path, plan: network.Plan) -> Machine:
     controller_manager, scheduler, provisioner = (here / f"{name}.kubeconfig" for name in USERS)
     services = {
         "etcd": [
-            "/usr/bin/etcd",
+            str(build.binary("etcd")),
             f"--data-dir={here / 'etcd'}",
             "--listen-client-urls=http://127.0.0.1:2379",
             "--advertise-client-urls=http://127.0.0.1:2379",
@@ -62,8 +62,6 @@ def control_plane(folder: Path, plan: network.Plan) -> Machine:
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             f"--proxy-client-cert-file={pki / 'front-proxy-client.crt'}",
             f"--proxy-client-key-file={pki / 'front-proxy-client.key'}",
-            # Debian's etcd (3.4.23) cannot ask for watch progress: with these two on, a plain watch ends in "Too large resource version".
-            "--feature-gates=WatchList=false,SizeBasedListCostEstimate=false",
             # Node names are in no DNS here; without this `kubectl logs` and `exec` look them up.
             "--kubelet-preferred-address-types=InternalIP",
             # No kube-proxy runs beside the API server: it reaches webhooks by their pods.
@@ -105,4 +103,4 @@ def prepare(machine: Machine, folder: Path, authority: Authority) -> None:
     authority.issue("front-proxy-client", "front-proxy-client")
     key_pair(folder / "pki", "service-accounts")
     for name, user in USERS.items():
-        authority.kubeconfig(machine.folder / f"{name}.kubeconfig", f"https://{ip}:6443", authority.issue(name, user), "lab")
+        authority.kubeconfig(machine.folder / f"{name}.kubeconfig", network.api_server(machine.address), authority.issue(name, user), "lab")

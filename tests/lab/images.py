@@ -1,7 +1,7 @@
 """The images of the lab: one layer each, around a binary built here, under the reference of the image they stand for.
 
 A role that names `quay.io/prometheus/prometheus:v3.13.5` runs unmodified, because the nodes have an image of that name
-with the same entry point and user.
+with the same entry point, user, working directory, file capabilities and directories: those of the table images.yml.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import os
 import platform
 import re
 import shutil
+import struct
 import subprocess
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -29,72 +32,91 @@ LABEL = "observability.stack/lab"
 # What the label says: built here from the component's own source, somebody's binary of the real thing, or not the real thing.
 BUILT, REAL, STAND_IN = "lab-build", "binary", "stand-in"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-PAUSE = "localhost/observability-stack/pause:1"
+TABLE = Path(__file__).with_name("images.yml")
+# Not to be had as Go modules: they are taken from LAB_BIN_DIR, by these names.
+GIVEN = ("alloy", "grafana", "nginx-ingress")
+# The numbers of linux/capability.h, as far as an image of the table has them.
+CAPABILITIES = {"cap_net_bind_service": 10}
 
 
 @dataclass(frozen=True)
 class Image:
     """An image: its reference, the files in it (path in the image -> file here) and how it is run.
 
-    `folders` belong to the user and are there for what the component writes when nothing is mounted over them.
+    `directories` maps a path to its "owner:group mode", `capabilities` a file to what setcap would be told, `users` a
+    name in /etc/passwd to its number; all of it as in images.yml. `scripts` are files with their text.
     """
 
     name: str
     reference: str
     files: Mapping[str, Path]
     entrypoint: tuple[str, ...]
-    user: int
+    user: str
     label: str = BUILT
-    folders: tuple[str, ...] = ()
+    directory: str = "/"
+    directories: Mapping[str, str] = field(default_factory=dict)
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, int] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
+
+
+@cache
+def table() -> dict[str, dict[str, Any]]:
+    """Return the rows of images.yml: what the upstream image of each component carries."""
+    rows: dict[str, dict[str, Any]] = yaml.safe_load(TABLE.read_text())
+    return rows
 
 
 def versions() -> dict[str, str]:
     """Return the image reference of each component, from versions.yml."""
-    table = yaml.safe_load((REPOSITORY / "versions.yml").read_text())
-    return {name: f"{entry['image']}:{entry['tag']}" for name, entry in table.items()}
+    entries = yaml.safe_load((REPOSITORY / "versions.yml").read_text())
+    return {name: f"{entry['image']}:{entry['tag']}" for name, entry in entries.items()}
 
 
 def given(name: str) -> Path | None:
     """Return the user's own binary of that name from the folder LAB_BIN_DIR, if there is one."""
     folder = os.environ.get("LAB_BIN_DIR")
-    path = Path(folder, name) if folder else None
+    path = Path(folder, name) if folder and name in GIVEN else None
     return path if path and path.is_file() else None
+
+
+def reference(name: str) -> str:
+    """Return the reference of the image of that row of the table."""
+    row = table()[name]
+    if "component" in row:
+        [version] = [component.version for component in build.components() if component.name == row["component"]]
+        return f"{row['image']}:{version}"
+    return str(row.get("image") or versions()[name])
 
 
 def catalogue() -> list[Image]:
     """Return every image that can be made now: those whose binaries are built or given."""
-    tags = {component.name: component.recipe.get("version", "") for component in build.components()}
-    found = versions()
-    images: list[Image] = []
+    return [image for name in table() if (image := _image(name)) is not None]
 
-    def add(name: str, reference: str, binaries: dict[str, str], user: int, label: str = BUILT, folders: tuple[str, ...] = ()) -> None:
-        try:
-            files = {path: build.binary(binary) for path, binary in binaries.items()}
-        except build.BuildError:
-            return
-        images.append(Image(name, reference, files, (next(iter(files)),), user, label, folders))
 
-    add("pause", PAUSE, {"/pause": "pause"}, 65535)
-    add("coredns", f"registry.k8s.io/coredns/coredns:{tags['coredns']}", {"/coredns": "coredns"}, 65532)
-    add("traefik", f"docker.io/library/traefik:{tags['traefik']}", {"/usr/local/bin/traefik": "traefik"}, 65532)
-    binaries = {"/bin/prometheus": "prometheus", "/bin/promtool": "promtool"}
-    add("prometheus", found["prometheus"], binaries, 65534, folders=("/prometheus",))
-    add("mimir", found["mimir"], {"/bin/mimir": "mimir"}, 10001, folders=("/data",))
-    add("loki", found["loki"], {"/usr/bin/loki": "loki"}, 10001, folders=("/loki",))
-    add("otel_collector", found["otel_collector"], {"/otelcol-k8s": "otelcol-k8s"}, 10001)
-    add("sample_application", found["sample_application"], {"/sample-application": "sample-application"}, 65532)
-    if alloy := given("alloy"):
-        files = {"/bin/alloy": alloy, **libraries(alloy)}
-        images.append(Image("alloy", found["alloy"], files, ("/bin/alloy",), 473, REAL, ("/var/lib/alloy/data",)))
-    if grafana := given("grafana"):
-        images.append(_grafana(grafana, found["grafana"]))
-    else:
-        add("grafana", found["grafana"], {"/run.sh": "grafana-stand-in"}, 472, STAND_IN, ("/var/lib/grafana",))
-    if controller := given("nginx-ingress"):
-        files = {"/nginx-ingress": controller, **libraries(controller), **_root(controller)}
-        images.append(Image("ingress_nginx", found["ingress_nginx"], files, ("/nginx-ingress",), 101, REAL))
-    return images
+def _image(name: str) -> Image | None:
+    """Return the image of a row of the table; None while a binary of it is missing."""
+    row = table()[name]
+    binaries: dict[str, str] = row["files"]
+    own = {path: program for path, binary in binaries.items() if (program := given(binary))}
+    label = REAL if own else BUILT
+    scripts: dict[str, str] = {}
+    files: dict[str, Path] = {}
+    if name == "grafana":
+        if own:
+            shell = Path("/bin/sh").resolve()
+            files = {"/bin/sh": shell, **libraries(shell)}
+            scripts = {row["entrypoint"]: GRAFANA_SCRIPT}
+        else:
+            label, binaries = STAND_IN, {row["entrypoint"]: "grafana-stand-in"}
+    try:
+        for path, binary in binaries.items():
+            program = own.get(path) or build.binary(binary)
+            files |= {path: program, **(libraries(program) | _root(program) if path in own else {})}
+    except build.BuildError:
+        return None
+    facts = {key: row[key] for key in ("user", "directory", "directories", "capabilities")}
+    return Image(name, reference(name), files, (row["entrypoint"],), label=label, users=row.get("users", {}), scripts=scripts, **facts)
 
 
 def absent() -> dict[str, str]:
@@ -104,24 +126,36 @@ def absent() -> dict[str, str]:
 
 def stand_ins() -> dict[str, str]:
     """Return the components of the stack that something else stands for in the lab, each with what does."""
-    found = {"ingress_nginx": "Traefik, as the controller that a cluster already has"}
+    found = {} if given("nginx-ingress") else {"ingress_nginx": "Traefik, as the controller that a cluster already has"}
     return found if given("grafana") else {"grafana": "a stand-in that only queries the data sources", **found}
 
 
-def _grafana(binary: Path, reference: str) -> Image:
-    """Return the image for a real Grafana binary; its web pages come from the folder `grafana.rootfs` beside it."""
-    shell = Path("/bin/sh").resolve()
-    files = {"/usr/share/grafana/bin/grafana": binary, "/bin/sh": shell, **libraries(binary), **libraries(shell), **_root(binary)}
-    script = (
-        "#!/bin/sh\n"
-        'exec /usr/share/grafana/bin/grafana server --homepath="${GF_PATHS_HOME:-/usr/share/grafana}"'
-        ' --config="${GF_PATHS_CONFIG:-/etc/grafana/grafana.ini}" cfg:default.log.mode=console'
-        ' cfg:default.paths.data="${GF_PATHS_DATA:-/var/lib/grafana}" cfg:default.paths.logs="${GF_PATHS_LOGS:-/var/log/grafana}"'
-        ' cfg:default.paths.plugins="${GF_PATHS_PLUGINS:-/var/lib/grafana/plugins}"'
-        ' cfg:default.paths.provisioning="${GF_PATHS_PROVISIONING:-/etc/grafana/provisioning}" "$@"\n'
-    )
-    folders = ("/var/lib/grafana", "/var/lib/grafana/plugins", "/var/log/grafana", "/etc/grafana")
-    return Image("grafana", reference, files, ("/run.sh",), 472, REAL, folders, {"/run.sh": script})
+def other_versions() -> dict[str, str]:
+    """Return the components that do not run here in the version that versions.yml names, each with what does.
+
+    Of a binary that was given nobody has looked at the version. What is absent or a substitute is not among them.
+    """
+    releases = {binary: component.release for component in build.components() for binary in component.binaries}
+    found: dict[str, str] = {}
+    for name, wanted in versions().items():
+        tag = wanted.rpartition(":")[2]
+        binary = next(iter(table()[name]["files"].values()))
+        if given(binary):
+            found[name] = f"a binary from LAB_BIN_DIR of unknown version, for {tag}"
+        elif releases.get(binary, "") not in ("", tag.removeprefix("v")):
+            found[name] = f"{releases[binary]}, for {tag}"
+    return found
+
+
+# What the shell script of the real image comes down to.
+GRAFANA_SCRIPT = (
+    "#!/bin/sh\n"
+    'exec /usr/share/grafana/bin/grafana server --homepath="${GF_PATHS_HOME:-/usr/share/grafana}"'
+    ' --config="${GF_PATHS_CONFIG:-/etc/grafana/grafana.ini}" cfg:default.log.mode=console'
+    ' cfg:default.paths.data="${GF_PATHS_DATA:-/var/lib/grafana}" cfg:default.paths.logs="${GF_PATHS_LOGS:-/var/log/grafana}"'
+    ' cfg:default.paths.plugins="${GF_PATHS_PLUGINS:-/var/lib/grafana/plugins}"'
+    ' cfg:default.paths.provisioning="${GF_PATHS_PROVISIONING:-/etc/grafana/provisioning}" "$@"\n'
+)
 
 
 def _root(binary: Path) -> dict[str, Path]:
@@ -140,7 +174,7 @@ def libraries(binary: Path) -> dict[str, Path]:
 def archive(image: Image) -> Path:
     """Return the image as a docker-archive file in the cache, written now unless one with the same content is there."""
     # How a layer is packed is part of what an archive is.
-    facts = ["gzip", image.reference, image.entrypoint, image.user, image.label, image.folders, dict(image.scripts)]
+    facts: list[Any] = ["gzip, capabilities", *(getattr(image, item.name) for item in fields(image) if item.name != "files")]
     for path, source in sorted(image.files.items()):
         status = source.stat()
         facts.append([path, str(source), status.st_size, status.st_mtime_ns])
@@ -178,7 +212,12 @@ def write_archive(image: Image, target: Path) -> None:
             {
                 "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
                 "os": "linux",
-                "config": {"Entrypoint": image.entrypoint, "User": str(image.user), "Labels": {LABEL: image.label}, "WorkingDir": "/"},
+                "config": {
+                    "Entrypoint": image.entrypoint,
+                    "User": image.user,
+                    "Labels": {LABEL: image.label},
+                    "WorkingDir": image.directory,
+                },
                 "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
             }
         ).encode()
@@ -195,38 +234,81 @@ def write_archive(image: Image, target: Path) -> None:
         packed.unlink(missing_ok=True)
 
 
+def file_capability(text: str) -> bytes:
+    """Return the value of the attribute security.capability for what setcap writes as `cap_net_bind_service=ep`.
+
+    The kernel's struct vfs_cap_data, VFS_CAP_REVISION_2: the version and whether the permitted ones are effective too, then
+    permitted and inheritable for the lower and the upper 32 capabilities. KeyError for a capability that CAPABILITIES lacks.
+    """
+    name, _, flags = text.partition("=")
+    mask = 1 << CAPABILITIES[name]
+    permitted, inheritable = (mask if flag in flags else 0 for flag in "pi")
+    low, high = 0xFFFFFFFF, 32
+    words = (permitted & low, inheritable & low, permitted >> high, inheritable >> high)
+    return struct.pack("<5I", 0x02000000 | ("e" in flags), *words)
+
+
 def _write_layer(image: Image, layer: Path) -> None:
     """Write the file system of an image, the same bytes for the same files."""
     made: set[str] = set()
-    with tarfile.open(layer, "w") as tar:
+    owners = {path: _ownership(text) for path, text in image.directories.items()}
 
-        def folder(path: str, mode: int = 0o755, user: int = 0) -> None:
+    def owner(path: str) -> tuple[int, int]:
+        """Return owner and group of what belongs to a directory of the table: those of the nearest one, and else root's."""
+        while path:
+            path = path.rpartition("/")[0]
+            if path in owners:
+                return owners[path][:2]
+        return 0, 0
+
+    with tarfile.open(layer, "w", format=tarfile.PAX_FORMAT) as tar:
+
+        def entry(path: str, mode: int, **facts: Any) -> tarfile.TarInfo:
             parent = path.rpartition("/")[0]
             if parent and parent not in made:
-                folder(parent)
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, mode, user, user
-            tar.addfile(entry)
+                directory(parent)
+            item = tarfile.TarInfo(path.lstrip("/"))
+            item.mode = mode
+            item.uid, item.gid = owner(path)
+            for key, value in facts.items():
+                setattr(item, key, value)
+            return item
+
+        def directory(path: str) -> None:
             made.add(path)
+            if path in owners:
+                user, group, mode = owners[path]
+                tar.addfile(entry(path, mode, type=tarfile.DIRTYPE, uid=user, gid=group))
+            else:
+                tar.addfile(entry(path, 0o755, type=tarfile.DIRTYPE))
 
         def place(path: str, mode: int, size: int, content: io.BufferedIOBase) -> None:
-            parent = path.rpartition("/")[0]
-            if parent and parent not in made:
-                folder(parent)
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.mode, entry.size = mode, size
-            tar.addfile(entry, content)
+            item = entry(path, mode, size=size)
+            if path in image.capabilities:
+                # Where Docker and containerd look for an extended attribute of a file.
+                value = file_capability(image.capabilities[path]).decode("utf-8", "surrogateescape")
+                item.pax_headers = {"SCHILY.xattr.security.capability": value}
+            tar.addfile(item, content)
 
-        folder("/tmp", 0o1777)  # noqa: S108 - the image's own
-        for path in image.folders:
-            folder(path, 0o755, image.user)
+        for path in sorted(owners):
+            if path not in made:
+                directory(path)
         files = {**({str(CERTIFICATES): CERTIFICATES} if CERTIFICATES.exists() else {}), **image.files}
         for path, source in files.items():
             mode = 0o755 if os.access(source, os.X_OK) and source != CERTIFICATES else 0o644
             with source.open("rb") as stream:
                 place(path, mode, source.stat().st_size, stream)
-        for path, text in image.scripts.items():
-            place(path, 0o755, len(text.encode()), io.BytesIO(text.encode()))
+        passwd = "".join(f"{name}:x:{number}:{number}::/:/bin/false\n" for name, number in image.users.items())
+        texts = {**({"/etc/passwd": passwd} if passwd else {}), **image.scripts}
+        for path, text in texts.items():
+            place(path, 0o755 if path in image.scripts else 0o644, len(text.encode()), io.BytesIO(text.encode()))
+
+
+def _ownership(text: str) -> tuple[int, int, int]:
+    """Return owner, group and mode of a directory of the table, given as "101:0 0775"."""
+    owner, mode = text.split()
+    user, group = owner.split(":")
+    return int(user), int(group), int(mode, 8)
 
 
 def load(tar: Path, socket: Path) -> None:

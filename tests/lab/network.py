@@ -17,19 +17,30 @@ NAME = os.environ.get("LAB_NAME", "obslab")
 PREFIX = f"{NAME}-"
 HOST_LINK = f"{NAME}0"
 BRIDGE = "bridge0"
-PODS = "10.244.0.0/16"
-SERVICES = "10.96.0.0/16"
-API_SERVICE = "10.96.0.1"
-DNS_SERVICE = "10.96.0.10"
+# What LAB_FAMILY may be, and the IP versions that the cluster then has, the primary one first.
+FAMILIES = {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}
+FAMILY = os.environ.get("LAB_FAMILY") or "ipv4"
+VERSIONS = FAMILIES.get(FAMILY, (4,))
+_PODS = {4: "10.244.0.0/16", 6: "fd00:10:244::/48"}
+_SERVICES = {4: "10.96.0.0/16", 6: "fd00:10:96::/112"}
+# As Kubernetes takes them: a range for each IP version, with a comma between two.
+PODS = ",".join(_PODS[version] for version in VERSIONS)
+SERVICES = ",".join(_SERVICES[version] for version in VERSIONS)
+API_SERVICE, DNS_SERVICE = (str(ipaddress.ip_network(_SERVICES[VERSIONS[0]])[number]) for number in (1, 10))
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a machine is: its name, its address on the bridge and, for a node, the subnet of its pods."""
+    """Where a machine is: its name, its addresses on the bridge, the primary one first, and, for a node, the subnets of its pods."""
 
     name: str
-    ip: str
-    pods: str | None = None
+    ips: tuple[str, ...]
+    pods: tuple[str, ...] = ()
+
+    @property
+    def ip(self) -> str:
+        """Return the primary address."""
+        return self.ips[0]
 
     @property
     def namespace(self) -> str:
@@ -39,12 +50,27 @@ class Address:
 
 @dataclass(frozen=True)
 class Plan:
-    """All addresses of a lab: the host's end, the control plane's and one per node."""
+    """All addresses of a lab: the host's end, the control plane's and one per node. Those of IPv6 follow from `subnet`, that of IPv4."""
 
     subnet: ipaddress.IPv4Network
-    host: str
+    host: tuple[str, ...]
     control_plane: Address
     nodes: tuple[Address, ...]
+
+    @property
+    def server(self) -> str:
+        """Return the URL of the API server."""
+        return api_server(self.control_plane)
+
+
+def bracketed(ip: str) -> str:
+    """Return an address as a URL has it: IPv6 in brackets."""
+    return f"[{ip}]" if ":" in ip else ip
+
+
+def api_server(control_plane: Address) -> str:
+    """Return the URL of the API server on that machine."""
+    return f"https://{bracketed(control_plane.ip)}:6443"
 
 
 def plan(nodes: int, subnet: str | None = None) -> Plan:
@@ -58,11 +84,26 @@ def plan(nodes: int, subnet: str | None = None) -> Plan:
     network = ipaddress.IPv4Network(subnet or os.environ.get("LAB_SUBNET", "10.213.0.0/24"))
     if network.prefixlen != 24:
         raise ValueError(f"LAB_SUBNET is {network}; it has to be a /24")
+    if FAMILY not in FAMILIES:
+        raise ValueError(f"LAB_FAMILY is {FAMILY!r}; it has to be one of {', '.join(FAMILIES)}")
+    # The same digits, so that a second lab differs in IPv6 where it differs in IPv4.
+    ranges: dict[int, ipaddress.IPv4Network | ipaddress.IPv6Network] = {
+        4: network,
+        6: ipaddress.IPv6Network("fd00:" + ":".join(str(network[0]).split(".")[:3]) + "::/64"),
+    }
+
+    def addresses(number: int) -> tuple[str, ...]:
+        return tuple(str(ranges[version][number]) for version in VERSIONS)
+
+    def pods(number: int) -> tuple[str, ...]:
+        subnets = {4: f"10.244.{number}.0/24", 6: f"fd00:10:244:{number}::/64"}
+        return tuple(subnets[version] for version in VERSIONS)
+
     return Plan(
         subnet=network,
-        host=str(network[1]),
-        control_plane=Address("control-plane", str(network[2])),
-        nodes=tuple(Address(f"node-{n}", str(network[10 + n]), f"10.244.{n}.0/24") for n in range(1, nodes + 1)),
+        host=addresses(1),
+        control_plane=Address("control-plane", addresses(2)),
+        nodes=tuple(Address(f"node-{n}", addresses(10 + n), pods(n)) for n in range(1, nodes + 1)),
     )
 
 
@@ -84,12 +125,14 @@ def connect_control_plane(lab: Plan) -> None:
     ip("-n", name, "link", "set", "lo", "up")
     if not _link_exists(BRIDGE, name):
         ip("-n", name, "link", "add", BRIDGE, "type", "bridge")
-    ip("-n", name, "address", "replace", f"{lab.control_plane.ip}/24", "dev", BRIDGE)
+    for address in lab.control_plane.ips:
+        ip("-n", name, "address", "replace", *_on_link(address), "dev", BRIDGE)
     ip("-n", name, "link", "set", BRIDGE, "up")
     if not _link_exists(HOST_LINK):
         ip("link", "add", HOST_LINK, "type", "veth", "peer", "name", "host", "netns", name)
     ip("-n", name, "link", "set", "host", "master", BRIDGE, "up")
-    ip("address", "replace", f"{lab.host}/24", "dev", HOST_LINK)
+    for address in lab.host:
+        ip("address", "replace", *_on_link(address), "dev", HOST_LINK)
     ip("link", "set", HOST_LINK, "up")
     for node in lab.nodes:
         _route(name, node)
@@ -103,9 +146,11 @@ def connect_node(lab: Plan, node: Address) -> None:
     ip("-n", lab.control_plane.namespace, "link", "set", node.name, "master", BRIDGE, "up")
     for link in ("lo", "eth0"):
         ip("-n", node.namespace, "link", "set", link, "up")
-    ip("-n", node.namespace, "address", "add", f"{node.ip}/24", "dev", "eth0")
+    for address in node.ips:
+        ip("-n", node.namespace, "address", "add", *_on_link(address), "dev", "eth0")
     # Service addresses exist only as rules, but a program on the node itself needs a route before those are looked at.
-    ip("-n", node.namespace, "route", "add", SERVICES, "dev", "eth0")
+    for services in SERVICES.split(","):
+        ip("-n", node.namespace, "route", "add", services, "dev", "eth0")
     for other in lab.nodes:
         if other != node:
             _route(node.namespace, other)
@@ -134,6 +179,11 @@ def _link_exists(link: str, namespace: str | None = None) -> bool:
     return bool(ip(*where, "link", "show", "dev", link, check=False))
 
 
+def _on_link(address: str) -> list[str]:
+    """Return what `ip address` takes: the address with its link's prefix; nobody else has it, so IPv6 need not ask first."""
+    return [f"{address}/64", "nodad"] if ":" in address else [f"{address}/24"]
+
+
 def _route(namespace: str, node: Address) -> None:
-    assert node.pods is not None
-    ip("-n", namespace, "route", "replace", node.pods, "via", node.ip)
+    for pods, gateway in zip(node.pods, node.ips, strict=True):
+        ip("-n", namespace, "route", "replace", pods, "via", gateway)

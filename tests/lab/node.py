@@ -65,13 +65,14 @@ def node(folder: Path, address: network.Address) -> Machine:
             f"--config={SETTINGS}/kubelet.yaml",
             f"--kubeconfig={SETTINGS}/kubelet.kubeconfig",
             f"--hostname-override={address.name}",
-            f"--node-ip={address.ip}",
+            f"--node-ip={','.join(address.ips)}",
             # One zone per node, so that spreading over zones can be seen.
             f"--node-labels=topology.kubernetes.io/zone=zone-{address.name.removeprefix('node-')}",
         ],
         "kube-proxy": [f"{SETTINGS}/bin/kube-proxy", f"--config={SETTINGS}/kube-proxy.yaml", f"--hostname-override={address.name}"],
     }
-    return Machine(address, here, services, mounts, {"net/ipv4/ip_forward": "1"})
+    forward = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+    return Machine(address, here, services, mounts, {forward[version]: "1" for version in network.VERSIONS})
 
 
 def prepare(machine: Machine, plan: network.Plan, authority: Authority, pause: str) -> None:
@@ -94,12 +95,12 @@ def prepare(machine: Machine, plan: network.Plan, authority: Authority, pause: s
         path.write_text(value)
 
     settings = var / "lib/kubernetes"
-    server = f"https://{plan.control_plane.ip}:6443"
+    server = plan.server
     client = authority.issue(f"{address.name}-client", f"system:node:{address.name}", ["system:nodes"])
     authority.kubeconfig(settings / "kubelet.kubeconfig", server, client, "lab")
     proxy = authority.issue("kube-proxy", "system:kube-proxy")
     authority.kubeconfig(settings / "kube-proxy.kubeconfig", server, proxy, "lab")
-    serving = authority.issue(address.name, f"system:node:{address.name}", ["system:nodes"], hosts=[address.name, address.ip])
+    serving = authority.issue(address.name, f"system:node:{address.name}", ["system:nodes"], hosts=[address.name, *address.ips])
     shutil.copy(serving.certificate, settings / "kubelet.crt")
     shutil.copy(serving.key, settings / "kubelet.key")
     shutil.copy(authority.pair.certificate, settings / "ca.crt")
@@ -155,7 +156,7 @@ def _kube_proxy() -> dict[str, Any]:
 
 def _cni(address: network.Address) -> dict[str, Any]:
     """Return the CNI chain: every pod on a link of its own, routed, so that all its traffic passes kube-proxy's rules."""
-    assert address.pods is not None
+    default = {4: "0.0.0.0/0", 6: "::/0"}
     return {
         "cniVersion": "0.4.0",
         "name": "lab",
@@ -164,8 +165,8 @@ def _cni(address: network.Address) -> dict[str, Any]:
                 "type": "ptp",
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{"subnet": address.pods}]],
-                    "routes": [{"dst": "0.0.0.0/0"}],
+                    "ranges": [[{"subnet": subnet}] for subnet in address.pods],
+                    "routes": [{"dst": default[version]} for version in network.VERSIONS],
                     "dataDir": "/run/cni",
                 },
             },

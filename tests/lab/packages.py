@@ -16,7 +16,6 @@ from tests.lab.interface import Say
 
 # A program that the lab runs -> the package that brings it.
 PROGRAMS = {
-    "/usr/bin/etcd": "etcd-server",
     "/usr/bin/containerd": "containerd",
     "/usr/bin/ctr": "containerd",
     "/usr/sbin/runc": "runc",

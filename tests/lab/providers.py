@@ -9,12 +9,14 @@ from typing import Any
 
 import yaml
 
-from tests.lab import images
+from tests.lab import images, network
 from tests.lab.cluster import Cluster
 from tests.lab.interface import Connection, Provider, ProviderError, Say
 from tests.lab.kind import Kind, unusable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# Where a controller that the role installs in the lab is reached, on every node.
+NODE_PORTS = {"http": 30080, "https": 30443}
 
 
 class Existing:
@@ -97,10 +99,32 @@ class Lab:
         return {
             "alloy_enabled": "alloy" not in absent,
             "verify_absent": absent,
+            "verify_versions": images.other_versions(),
+            **(self._controller_installed() if images.given("nginx-ingress") else self._controller_in_place()),
+            "observability_storage_class": "standard",
+            # Only the lab has it, so that its name says whether the test of the file capability can be run.
+            "lab_capability_probe": images.reference("capability_probe"),
+        }
+
+    def _controller_in_place(self) -> dict[str, Any]:
+        """Return how Traefik is entered: on the nodes' own ports, for the class `nginx` (manifests/ingress.yaml)."""
+        return {
             "ingress_nginx_install": False,
             "ingress_nginx_dialect": "community",
-            "verify_ingress_address": f"{self.cluster.plan.nodes[0].ip}:443",
-            "observability_storage_class": "standard",
+            "verify_ingress_address": f"{network.bracketed(self.cluster.plan.nodes[0].ip)}:443",
+        }
+
+    def _controller_installed(self) -> dict[str, Any]:
+        """Return what has the role install its controller, for a class that Traefik does not serve, and enter it by node ports."""
+        address = network.bracketed(self.cluster.plan.nodes[0].ip)
+        return {
+            "ingress_nginx_install": True,
+            "ingress_nginx_dialect": "f5",
+            "ingress_nginx_class": "nginx-f5",
+            "ingress_nginx_service_type": "NodePort",
+            "ingress_nginx_node_ports": dict(NODE_PORTS),
+            "verify_ingress_address": f"{address}:{NODE_PORTS['https']}",
+            "verify_ingress_http_address": f"{address}:{NODE_PORTS['http']}",
         }
 
 

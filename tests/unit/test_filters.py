@@ -34,6 +34,8 @@ def plain(value: Any) -> bool:
 
 
 ARGUMENTS = {
+    "advertised_address": "('mimir')",
+    "go_memory_limit": "({'limits': {'memory': '1Gi'}})",
     "gossip_address": "('mimir')",
     "ingress_objects": "('users', {})",
     "labels": "('loki')",
@@ -76,6 +78,7 @@ def test_arguments_may_be_templates_too() -> None:
         ("observability_stack | observability.stack.port('loki', 'htp')", "htp"),
         ("'secret' | observability.stack.base64_values", "mapping"),
         ("'x' | observability.stack.checksum", "checksum"),
+        ("observability_stack | observability.stack.go_memory_limit({})", "limits.memory is None"),
     ],
 )
 def test_a_wrong_input_is_an_error_of_a_filter_that_says_what_is_wrong(expression: str, says: str) -> None:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from cryptography import x509
 
-from tests.lab import network, node, volumes
+from tests.lab import build, control_plane, images, network, node, packages, volumes
 from tests.lab.certificates import Authority
-from tests.lab.cluster import ADD_ONS, MANIFESTS, AddOn, Cluster, LabError
+from tests.lab.cluster import ADD_ONS, FIRST, MANIFESTS, AddOn, Cluster, LabError
 
 
 def test_a_certificate_is_signed_by_the_authority_and_says_who_and_where(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_no_two_nodes_share_a_control_group_or_pod_addresses() -> None:
     nodes = network.plan(3).nodes
     assert len({node._kubelet(address)["cgroupRoot"] for address in nodes}) == 3
     subnets = {node._cni(address)["plugins"][0]["ipam"]["ranges"][0][0]["subnet"] for address in nodes}
-    assert subnets == {address.pods for address in nodes}
+    assert subnets == {address.pods[0] for address in nodes}
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
@@ -92,3 +92,37 @@ def test_a_lab_does_not_take_the_folder_of_another_one(tmp_path: Path) -> None:
     (tmp_path / "lab.json").write_text('{"name": "other", "nodes": 3, "subnet": "10.213.0.0/24"}')
     with pytest.raises(LabError, match="belongs to the lab other"):
         Cluster(print, tmp_path)
+
+
+@pytest.fixture
+def brain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, list[str]]:
+    monkeypatch.setattr(build, "binary", lambda name: Path("/cache", name))
+    return dict(control_plane.control_plane(tmp_path, network.plan(1)).services)
+
+
+def test_etcd_is_the_one_that_is_built_and_the_api_server_runs_with_its_own_defaults(brain: dict[str, list[str]]) -> None:
+    assert brain["etcd"][0] == "/cache/etcd"
+    assert not any(argument.startswith("--feature-gates") for argument in brain["kube-apiserver"])
+    assert "etcd-server" not in packages.PROGRAMS.values()
+
+
+def test_what_the_cluster_cannot_start_without_is_built_first() -> None:
+    names = [component.name for component in build.components()]
+    assert set(names[: len(FIRST) + 1]) >= set(FIRST)
+
+
+def test_status_says_what_runs_in_another_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "lab.json").write_text('{"name": "obslab", "nodes": 1, "subnet": "10.213.0.0/24"}')
+    monkeypatch.setattr(build, "binary", lambda name: Path("/nowhere", name))
+    monkeypatch.setattr(Cluster, "_ready_nodes", lambda _: set())
+    monkeypatch.delenv("LAB_BIN_DIR", raising=False)
+    tag = images.versions()["mimir"].rpartition(":")[2]
+    assert any(line.startswith("other version: mimir is 3.1.0-dev") and line.endswith(tag) for line in Cluster(print, tmp_path).status())
+
+
+def test_a_program_with_a_file_capability_can_be_executed_where_the_lab_runs_it() -> None:
+    documents = list(yaml.safe_load_all((MANIFESTS / "coredns.yaml").read_text().replace("$dns_service", "10.96.0.10").replace("$", "")))
+    [deployment] = [item for item in documents if item["kind"] == "Deployment"]
+    added = deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]["add"]
+    needed = {text.partition("=")[0] for text in images.table()["coredns"]["capabilities"].values()}
+    assert {f"cap_{name.lower()}" for name in added} == needed

@@ -9,6 +9,7 @@ import yaml
 
 from tests.lab import images, kind
 from tests.lab.addresses import describe
+from tests.lab.cluster import MANIFESTS
 from tests.lab.interface import ProviderError
 from tests.lab.providers import Existing, Lab, choose, hand_over, withdraw
 
@@ -81,12 +82,28 @@ def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatc
         "observability_context": "lab",
         "alloy_enabled": False,
         "verify_absent": {"alloy": "no binary of alloy here", "grafana": "no binary of grafana here"},
+        "verify_versions": {"mimir": "3.1.0-dev (main of 2026-04-23), for 3.2.1"},
         "ingress_nginx_install": False,
         "ingress_nginx_dialect": "community",
         "verify_ingress_address": "10.213.0.11:443",
         "observability_storage_class": "standard",
+        "lab_capability_probe": "localhost/observability-stack/capability-probe:1",
     }
     assert not (build / "kubeconfig").exists()
+
+
+@pytest.mark.usefixtures("lab_folder")
+def test_with_its_binary_the_role_installs_the_ingress_controller_in_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nginx-ingress").write_bytes(b"\x7fELF")
+    monkeypatch.setenv("LAB_BIN_DIR", str(tmp_path))
+    found = Lab(print).variables()
+    assert (found["ingress_nginx_install"], found["ingress_nginx_dialect"], found["ingress_nginx_service_type"]) == (True, "f5", "NodePort")
+    ports = found["ingress_nginx_node_ports"]
+    assert found["verify_ingress_address"] == f"10.213.0.11:{ports['https']}"
+    assert found["verify_ingress_http_address"] == f"10.213.0.11:{ports['http']}"
+    # Traefik serves the classes of the community controller, which is what its own class says.
+    in_place = [item for item in yaml.safe_load_all((MANIFESTS / "ingress.yaml").read_text()) if item["kind"] == "IngressClass"]
+    assert found["ingress_nginx_class"] not in {item["metadata"]["name"] for item in in_place}
 
 
 def test_the_kubeconfig_is_there_as_long_as_the_lab(lab_folder: Path, tmp_path: Path) -> None:
@@ -120,6 +137,9 @@ def test_addresses_show_where_passwords_are_and_no_password() -> None:
     assert lines[0] == "https://grafana.example.test:8443/"
     assert "  127.0.0.1 grafana.example.test" in lines
     assert any("get secret grafana-admin" in line and ".data.password" in line for line in lines)
+    lines = describe(["grafana.example.test"], "[fd00::b]:443", [], "kubectl")
+    assert lines[0] == "https://grafana.example.test/"
+    assert lines[-1] == "  fd00::b grafana.example.test"
     assert describe([], "", [], "kubectl") == ["no host of the stack is reachable from outside (no Ingress)"]
 
 

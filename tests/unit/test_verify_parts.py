@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.observability.stack.plugins.module_utils import otlp, stores
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.ingress import Front, split_address
+from ansible_collections.observability.stack.plugins.module_utils.ingress import Front, _shown, split_address
 from ansible_collections.observability.stack.plugins.module_utils.run import Failed, Once
 
 from tests.unit.verify_world import fields
@@ -29,6 +29,10 @@ from tests.unit.verify_world import fields
 )
 def test_an_address_may_have_a_port(text: str, expected: tuple[str, int]) -> None:
     assert split_address(text, 443) == expected
+
+
+def test_a_message_shows_an_address_as_it_is_written() -> None:
+    assert [_shown(address) for address in (("192.0.2.1", 443), ("2001:db8::1", 443))] == ["192.0.2.1:443", "[2001:db8::1]:443"]
 
 
 def test_a_port_that_is_none_is_refused() -> None:

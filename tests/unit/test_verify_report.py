@@ -50,6 +50,15 @@ def test_the_table_is_aligned_and_says_everything() -> None:
     assert "1.2  up{pod" in lines[3]
 
 
+VERSIONS = {"mimir": "3.1.0 <main>, for 3.2.1"}
+
+
+def test_below_the_table_stands_what_runs_in_another_version() -> None:
+    lines = _proof.verify_table(rows(), VERSIONS)
+    assert lines[:-1] == _proof.verify_table(rows())
+    assert lines[-1] == "not the version of versions.yml: mimir is 3.1.0 <main>, for 3.2.1"
+
+
 def test_no_rows_give_only_the_header() -> None:
     assert len(_proof.verify_table([])) == 1
 
@@ -109,11 +118,16 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = rows()
     statuses = [row["status"] for row in made]
     proof = {"arrows": made, "run": "abcd1234", "summary": {status: statuses.count(status) for status in ("ok", "failed", "not tested")}}
-    templar = Templar(loader=DataLoader(), variables={"__verify_proof": proof, "verify_stack": STACK.to_dict()})
+    variables = {"__verify_proof": proof, "verify_stack": STACK.to_dict(), "verify_versions": VERSIONS}
+    templar = Templar(loader=DataLoader(), variables=variables)
     text = templar.template(trust_as_template((ROOT / "roles/verify/templates/stack.html.j2").read_text(encoding="utf-8")))
     path = tmp_path_factory.mktemp("page") / "stack.html"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_the_page_says_what_runs_in_another_version(page: Path) -> None:
+    assert "mimir is 3.1.0 &lt;main&gt;, for 3.2.1" in page.read_text(encoding="utf-8")
 
 
 class _Elements(html.parser.HTMLParser):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from ansible_collections.observability.stack.plugins.plugin_utils import _stack, _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _stack, _wiring
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,17 +140,6 @@ def test_the_collector_has_a_queue_of_its_own_for_every_replica_and_loses_nothin
         assert exporter["sending_queue"]["num_consumers"] == 1
         counted_in = {"items": "samples", "bytes": "log_bytes"}[exporter["sending_queue"]["sizer"]]
         assert exporter["sending_queue"]["queue_size"] >= sizes[counted_in]
-
-
-def test_a_volume_that_cannot_hold_the_queues_is_refused_by_name_and_with_the_size_that_can() -> None:
-    (problem,) = _wiring.volume_problems(DEFAULT, "1Gi")
-    assert problem.startswith("otel_collector_storage_size is '1Gi'; it should be at least ")
-    enough = re.search(r"at least (\d+Gi)", problem)
-    assert enough
-    assert _wiring.volume_problems(DEFAULT, enough[1]) == []
-    assert _stack.size_bytes(enough[1]) >= _wiring.queue_sizes(DEFAULT)["disk_bytes"]
-    without = next(model for model in STACKS if not model.has("otel_collector"))
-    assert _wiring.volume_problems(without, "1Gi") == []
 
 
 def test_queues_grow_with_the_horizon_and_the_rate() -> None:
@@ -481,7 +470,7 @@ def test_ports_and_probes_name_ports_that_the_container_has(component: str) -> N
     made = _wiring.ports(DEFAULT, component)
     names = {port["name"] for port in made["container"]}
     assert {port["targetPort"] for port in made["service"]} <= names
-    assert {probe["httpGet"]["port"] for probe in _wiring.probes(DEFAULT, component).values()} <= names
+    assert {probe["httpGet"]["port"] for probe in _containers.probes(DEFAULT, component).values()} <= names
     assert all(len(name) <= 15 for name in names)
     assert int(_wiring.scrape_annotations(DEFAULT, component)["prometheus.io/port"]) in {
         port["containerPort"] for port in made["container"]

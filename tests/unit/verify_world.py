@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -209,6 +210,9 @@ class World:
         queue = "mimir-scraped"
         rising = {fault: n if self.broken == fault else 0 for fault in ("failed samples", "discarded", "discarded lines", "exporter fails")}
         deduped = 0 if self.broken == "one replica" else n
+        started = time.time() - (48 * 3600 if self.broken == "compactor is idle" else 60)
+        failed = 3 if self.broken == "retention fails" else 0
+        uncleaned = 2 if self.broken == "blocks stay" else 0
         without = n * 50 if self.broken == "without replica" else n // 10
         text = {
             "prometheus": [
@@ -221,8 +225,20 @@ class World:
                 f'cortex_distributor_deduped_samples_total{{cluster="{self.plan["ha_group"]}",user="anonymous"}} {deduped}',
                 f'cortex_distributor_non_ha_samples_received_total{{user="anonymous"}} {without}',
                 f'cortex_discarded_samples_total{{reason="rate_limited",user="anonymous"}} {rising["discarded"]}',
+                f"process_start_time_seconds {started:e}",
+                "cortex_compactor_last_successful_run_timestamp_seconds 0",
+                'cortex_compactor_runs_failed_total{reason="shutdown"} 1',
+                f"cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds {time.time():e}",
+                "cortex_compactor_block_cleanup_failed_total 1",
+                "cortex_compactor_blocks_cleaned_total 0",
+                f"cortex_compactor_block_cleanup_failures_total {uncleaned}",
             ],
-            "loki": [f'loki_discarded_samples_total{{reason="x"}} {rising["discarded lines"]}'],
+            "loki": [
+                f'loki_discarded_samples_total{{reason="x"}} {rising["discarded lines"]}',
+                f"process_start_time_seconds {time.time() - 60:e}",
+                "loki_compactor_apply_retention_last_successful_run_timestamp_seconds 0",
+                f'loki_compactor_apply_retention_operation_total{{status="failure"}} {failed}',
+            ],
             "otel": [
                 f'otelcol_receiver_accepted_metric_points{{receiver="otlp"}} {self.accepted.get(pod, 0)}',
                 f'otelcol_exporter_send_failed_metric_points{{exporter="p"}} {rising["exporter fails"]}',

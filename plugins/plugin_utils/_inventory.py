@@ -1,0 +1,201 @@
+"""The checks of an inventory, all of them: what is a variable of this collection, its type, the model, and the rules.
+
+`check` is the whole of it behind Ansible's templates, which the action `check_inventory` applies.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
+
+from . import _maps, _overrides, _placing, _prometheus_inputs, _resources, _stack, _volumes
+from ._sentences import wrong
+
+ROOT = Path(__file__).resolve().parents[2]
+# `common` takes its inputs from other roles, not from the inventory.
+ROLES = tuple(sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "defaults/main.yml").exists() and path.name != "common"))
+# Set by the playbooks, not by an inventory.
+INTERNAL = frozenset({"observability_stack", *(f"{role}_stack" for role in ROLES)})
+
+# A rule takes the values of all variables, defaults included, and the model, and returns a sentence for each thing that is wrong. A value
+# of the wrong type has been rejected before, and a rule sees the default instead. So has one that the model does not take, which a rule
+# sees as it is in `values`, and as 0 (a number, a duration) in the model: then a rule has nothing to say.
+Rule = Callable[[Mapping[str, Any], _stack.Stack], Iterable[str]]
+RULES: tuple[Rule, ...] = (
+    _resources.resource_problems,
+    _resources.quota_problems,
+    _maps.label_problems,
+    _maps.text_problems,
+    _maps.small_problems,
+    _maps.grafana_problems,
+    _prometheus_inputs.scrape_problems,
+    _prometheus_inputs.rule_problems,
+    _volumes.retention_problems,
+    _volumes.volume_problems,
+)
+# Returns what a role computes for its component's configuration: the role, the values of all variables, the model.
+Compute = Callable[[str, Mapping[str, Any], _stack.Stack], Any]
+
+_PREFIX = re.compile(rf"(observability|{'|'.join(sorted(ROLES, key=len, reverse=True))})_")
+# How near a name has to be to one of ours to be a slip: without the prefix that they share, and as a whole.
+_NEAR_REST, _NEAR_NAME = 0.8, 0.9
+
+
+@dataclass(frozen=True)
+class Known:
+    """The variables of this collection: `specs`, name -> argument specification; `defaults`, name -> default, templates as written."""
+
+    specs: dict[str, dict[str, Any]]
+    defaults: dict[str, Any]
+
+    @property
+    def names(self) -> set[str]:
+        """The variables that an inventory may set."""
+        return (self.specs.keys() | _stack.STACK_DEFAULTS.keys()) - INTERNAL
+
+
+def _read(path: str) -> Any:
+    return yaml_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def known() -> Known:
+    """Return the variables of this collection, out of its roles."""
+    specs: dict[str, dict[str, Any]] = {}
+    defaults: dict[str, Any] = dict(_stack.STACK_DEFAULTS)
+    for role in ROLES:
+        specs |= _read(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+        defaults |= _read(f"roles/{role}/defaults/main.yml") or {}
+    # One type for what the pods of every component can be given, documented where it is used.
+    pod = _read("roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]
+    specs |= dict.fromkeys((_placing.STACK_POD, *(f"{component}_pod" for component in _stack.NEEDS)), pod)
+    return Known(specs, defaults)
+
+
+def unknown(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return problems and warnings about variables that are none of this collection's.
+
+    A name near one of ours is a slip and a problem. Other names with one of our prefixes may be the user's own (`grafana_api_token`,
+    `verify_ssl`): one warning names them all, in case they were meant for us. What has no prefix of ours is nobody's business here.
+    """
+    ours = known().names
+    problems, foreign = [], []
+    for name in names:
+        if name in ours or name in INTERNAL:
+            continue
+        prefix = _PREFIX.match(name)
+        slip = ""
+        if prefix:
+            rests = [other.removeprefix(prefix[0]) for other in ours if other.startswith(prefix[0])]
+            slip = next((prefix[0] + rest for rest in difflib.get_close_matches(name.removeprefix(prefix[0]), rests, 1, _NEAR_REST)), "")
+        slip = slip or next(iter(difflib.get_close_matches(name, ours, 1, _NEAR_NAME)), "")
+        if slip:
+            problems.append(f"{name} is not a variable of this collection; did you mean {slip}?")
+        elif prefix:
+            near = difflib.get_close_matches(name, ours, 1)
+            foreign.append(f"{name} (not {near[0]}?)" if near else name)
+    warnings = [f"not variables of this collection, nothing here reads them: {', '.join(sorted(foreign))}"] if foreign else []
+    return problems, warnings
+
+
+def check(given: Mapping[str, Any], compute: Compute) -> tuple[_stack.Stack, list[str]]:
+    """Return the model of an inventory, and warnings.
+
+    `given` maps variables of this collection to values. Raises InventoryError with all problems at once.
+    """
+    values = {name: known().defaults.get(name) for name in known().names} | dict(given)
+    problems = [*_missing(values, given), *_typed(values, given)]
+    model: _stack.Stack | None
+    try:
+        model = _stack.parse(values, _read("versions.yml"))
+    except _stack.InventoryError as error:
+        problems += error.problems
+        model = error.model
+    warnings = list(_prometheus_inputs.unchecked_expressions(values))
+    if model is not None:
+        for rule in RULES:
+            problems += rule(values, model)
+        overridden = [*_overridden(values, model, compute, sound=not problems), *_prometheus_inputs.expression_problems(values, model)]
+        if values[_overrides.SWITCH] is True:
+            warnings += overridden
+        else:
+            problems += overridden
+    if problems or model is None:
+        raise _stack.InventoryError(list(dict.fromkeys(problems)))
+    return model, warnings
+
+
+def _overridden(values: Mapping[str, Any], model: _stack.Stack, compute: Compute, *, sound: bool) -> Iterator[str]:
+    """Return a sentence for each thing in a `<role>_config` that is the wiring's, or that the component does not know.
+
+    What a role computes is asked for only where there is something to compare with; of an inventory with other problems, that of the
+    defaults is good enough.
+    """
+    sound_values = values if sound else {**known().defaults, "observability_cluster_name": "any"}
+    sound_model = model if sound else _stack.parse(sound_values, _read("versions.yml"))
+    for role in ROLES:
+        config = values.get(f"{role}_config")
+        if not config or f"__{role}_config" not in known().defaults:
+            continue
+        computed = compute(role, sound_values, sound_model)
+        wrong_sections = list(_overrides.section_problems(role, config))
+        yield from wrong_sections
+        yield from _overrides.override_problems(role, config, computed)
+        if role == "otel_collector" and not wrong_sections:
+            yield from _overrides.reference_problems(_overrides.merged(computed, config))
+
+
+def _missing(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """Return a sentence for each variable that has a name and no value; it gets its default, so that the checks that follow can go on."""
+    for name, value in given.items():
+        if value is None:
+            kind = {"dict": "mapping", "list": "list"}.get(known().specs.get(name, {}).get("type", ""), "value")
+            values[name] = known().defaults.get(name)
+            yield f"{name} is None; give it a {kind}, or leave the line out for the default, {values[name]!r}"
+
+
+def _typed(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """Return the problems of what is given for the roles' variables against their argument specifications.
+
+    Converted values are put back; one of a wrong type is replaced by its default, so that the checks that follow can go on.
+    """
+    for name, value in given.items():
+        spec = known().specs.get(name)
+        if spec is None or value is None:
+            continue
+        problem = _unlike(name, spec, value)
+        if not problem:
+            result = ArgumentSpecValidator({name: spec}).validate({name: value})
+            problem = " and ".join(result.error_messages)
+        if problem:
+            yield wrong(name, "", value, problem)
+            values[name] = known().defaults.get(name)
+        else:
+            found = result.validated_parameters[name]
+            values[name] = _without_nothing(found) if "options" in spec else found
+
+
+def _without_nothing(value: Any) -> Any:
+    """Return a value without the keys that were left out, which the validation of options fills with None."""
+    if isinstance(value, dict):
+        return {name: _without_nothing(item) for name, item in value.items() if item is not None}
+    return [_without_nothing(item) for item in value] if isinstance(value, list) else value
+
+
+def _unlike(name: str, spec: Mapping[str, Any], value: Any) -> str:
+    """Return what is wrong with a value that Ansible would convert here, but that the role then finds as it was."""
+    if spec["type"] == "dict" and not isinstance(value, Mapping):
+        return "it should be a mapping"
+    if spec["type"] == "list" and not isinstance(value, list):
+        return "it should be a list"
+    if spec["type"] == "bool" and isinstance(value, str) and not name.endswith("_enabled"):
+        return "it should be true or false, without quotes"
+    return ""
