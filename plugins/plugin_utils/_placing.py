@@ -140,12 +140,12 @@ OWN: dict[str, Own] = {
     "mimir": Own(
         args=(
             "config.*", "target", "modules", "auth.multitenancy-enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*",
-            "distributor.ha-tracker.*", "ingest-storage.*", "*.ring.*", "blocks-storage.*.dir", "blocks-storage.backend",
+            "distributor.ha-tracker.*", "ingest-storage.*", "*.ring.*", "*.instance-*", "blocks-storage.*.dir", "blocks-storage.backend",
         ),
         mounts=("/etc/mimir", "/data", _TEMPORARY),
     ),
     "loki": Own(
-        args=("config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "verify-config"),
+        args=("config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "*.instance-*", "verify-config"),
         mounts=("/etc/loki", "/loki", _TEMPORARY),
     ),
     "alloy": Own(
