@@ -145,7 +145,10 @@ OWN: dict[str, Own] = {
         mounts=("/etc/mimir", "/data", _TEMPORARY),
     ),
     "loki": Own(
-        args=("config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "*.instance-*", "verify-config"),
+        args=(
+            "config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "*.instance-*",
+            "verify-config",
+        ),
         mounts=("/etc/loki", "/loki", _TEMPORARY),
     ),
     "alloy": Own(
