@@ -13,7 +13,7 @@ from ._stack import Stack
 # The labels of a line that Alloy reads. They travel as attributes of an OTLP resource; Loki makes stream labels of them.
 LABELS = ("namespace", "pod", "container", "node", "app", "cluster", "stream")
 
-# The longest line in Loki (its default, configuration reference 3.7, `max_line_size`). The container runtime writes a longer one in parts of
+# The longest line in Loki (its default, configuration reference 3.7, `max_line_size`). The container runtime writes long lines in parts of
 # 16 KiB; Alloy joins as many as fit and begins another line with the rest.
 LINE = 2**18
 _CRI_PART = 2**14
@@ -36,8 +36,8 @@ _ONE_STREAM = 20 * 10**6
 def queue(stack: Stack) -> dict[str, int]:
     """Return the queue for Loki on the disk of each node.
 
-    `bytes`: what it holds; `disk`: what has to be free for it under /var/lib/observability-stack. Pods may end up on any node, so each one's
-    queue holds what the whole cluster writes in `observability_outage_horizon`, unless `alloy_log_queue_size` says otherwise.
+    `bytes`: what it holds; `disk`: what has to be free for it under /var/lib/observability-stack. Pods may end up on any node, so the queue
+    of each holds what the whole cluster writes in `observability_outage_horizon`, unless `alloy_log_queue_size` says otherwise.
     """
     whole = max(stack.log_bytes_per_second * stack.outage_horizon * _QUEUE_OVERHEAD, _SMALLEST_QUEUE)
     size = stack.log_queue or whole
@@ -62,8 +62,8 @@ def settings(stack: Stack) -> dict[str, Any]:
 def loki_limits(stack: Stack, largest_request: int) -> dict[str, Any]:
     """Return the part of Loki's `limits_config` that decides how lines are taken: a burst is delayed (429, and sent again), never dropped.
 
-    One stream may carry the whole rate. A burst holds two of the largest requests of any sender (`largest_request`): a request that is larger
-    than the burst would be rejected for ever.
+    One stream may carry the whole rate. A burst holds two of the largest requests of any sender (`largest_request`): one that is larger than
+    the burst would be rejected for ever.
     """
     rate = max(stack.log_bytes_per_second * _HEADROOM / 2**20, 4)
     burst = 2 * rate + 2 * max(largest_request, LARGEST_BATCH) / 2**20

@@ -6,7 +6,6 @@ The catalogue is the only place that knows a port or a path of a component; Serv
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
