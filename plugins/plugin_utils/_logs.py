@@ -62,8 +62,8 @@ def settings(stack: Stack) -> dict[str, Any]:
 def loki_limits(stack: Stack, largest_request: int) -> dict[str, Any]:
     """Return the part of Loki's `limits_config` that decides how lines are taken: a burst is delayed (429, and sent again), never dropped.
 
-    One stream may carry the whole rate. A burst holds two of the largest requests of any sender (`largest_request`): one that is larger than
-    the burst would be rejected for ever.
+    One stream may carry the whole rate. A burst holds two of the largest requests of any sender (`largest_request`): one
+    that is larger would be rejected for ever.
     """
     rate = max(stack.log_bytes_per_second * _HEADROOM / 2**20, 4)
     burst = 2 * rate + 2 * max(largest_request, LARGEST_BATCH) / 2**20

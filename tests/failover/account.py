@@ -310,14 +310,16 @@ def table(accounts: Sequence[Account]) -> str:
     tested = [line for line in accounts if line.status != "not tested"]
     events = [line for line in tested if line.longest_gap_seconds is not None]
     files = [line for line in tested if line.longest_gap_seconds is None]
-    lines = _aligned(
-        ("fault", "path", "sent", "stored", "lost", "doubled", "longest gap", "", ""),
-        [(line.fault, line.path, *_counts(line), f"{line.longest_gap_seconds:.1f} s", line.status, line.detail) for line in events],
-    )
+    tables = []
+    if events or not files:
+        head: tuple[str, ...] = ("fault", "path", "sent", "stored", "lost", "doubled", "longest gap", "", "")
+        rows = [(line.fault, line.path, *_counts(line), f"{line.longest_gap_seconds:.1f} s", line.status, line.detail) for line in events]
+        tables.append(_aligned(head, rows))
     if files:
         head = ("fault", "path", "sent", "stored", "lost", "doubled", "MB", "behind", "CPU s per 100 MB", "peak memory", "", "")
         rows = [(line.fault, line.path, *_counts(line), *_costs(line), line.status, line.detail) for line in files]
-        lines += ["", *_aligned(head, rows)] if events else _aligned(head, rows)
+        tables.append(_aligned(head, rows))
+    lines = [text for table in tables for text in (*table, "")][:-1]
     faults = {line.fault for line in tested}
     skipped: dict[str, dict[str, None]] = {}
     for line in accounts:
