@@ -6,11 +6,11 @@ The catalogue is the only place that knows a port or a path of a component; Serv
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import _logs
 from ._stack import Stack
 
 
@@ -345,8 +345,8 @@ def alloy_settings(stack: Stack) -> dict[str, Any]:
 
     `mark`, `marked_before` and `collector`: the label of pushed series, the one that keeps an application's own value of it, and the mark.
     `scrape_interval`, `scrape_timeout`, `keep` and `keep_at_most`: durations; samples stay in the write-ahead log for `keep`, also when
-    they were sent, and for `keep_at_most` when a replica does not take them. `endpoints`: see `push_endpoints`. `loki`: its push URL, or
-    empty.
+    they were sent, and for `keep_at_most` when a replica does not take them. `endpoints`: see `push_endpoints`. `loki` and `loki_otlp`: its
+    URLs for pushes, or empty; `logs`: see `_logs.settings`; `directory`: of positions, queues and write-ahead log on the node.
     """
     return {
         "mark": PUSHED_LABEL,
@@ -358,6 +358,10 @@ def alloy_settings(stack: Stack) -> dict[str, Any]:
         "keep_at_most": f"{max(8 * 3600, 2 * stack.outage_horizon)}s",
         "endpoints": push_endpoints(stack, "alloy"),
         "loki": url(stack, "loki", path="/loki/api/v1/push") if stack.has("loki") else "",
+        "loki_otlp": url(stack, "loki", path="/otlp") if stack.has("loki") else "",
+        "tenant_headers": _tenant_headers(stack),
+        "logs": _logs.settings(stack),
+        "directory": f"/var/lib/observability-stack/{instance(stack)}/alloy",
     }
 
 
@@ -410,24 +414,13 @@ def loki_ingester(stack: Stack) -> dict[str, Any]:
 
 
 def loki_limits(stack: Stack) -> dict[str, Any]:
-    """Return Loki's `limits_config`: what the sizing asks for instead of defaults that refuse what a pusher has queued.
-
-    One stream may carry the whole rate. Bursts hold the largest request of a pusher (see `otlp_exporters`; Alloy's batches are smaller): a
-    request that is larger than the burst would be refused for ever.
-    """
-    rate = max(stack.log_bytes_per_second * _HEADROOM / 2**20, 4)
-    burst = 2 * rate + 2 * _LOG_BATCH_BYTES / 2**20
+    """Return Loki's `limits_config`: what the sizing asks for instead of defaults that reject what a sender has queued."""
     return {
-        "ingestion_rate_mb": rate,
-        "ingestion_burst_size_mb": burst,
-        "per_stream_rate_limit": f"{math.ceil(rate)}MB",
-        "per_stream_rate_limit_burst": f"{math.ceil(burst)}MB",
+        **_logs.loki_limits(stack, _LOG_BATCH_BYTES),
         "max_global_streams_per_user": 50000,
         # A week is Loki's default; never less than what may be queued.
         "reject_old_samples_max_age": f"{max(7 * 24 * 3600, 2 * stack.outage_horizon)}s",
         "unordered_writes": True,
-        # Longer lines lose their end; by default all of the line is lost.
-        "max_line_size_truncate": True,
         "allow_structured_metadata": True,
         "max_label_names_per_series": 30,
     }

@@ -213,7 +213,8 @@ class World:
         self.looked += 1
         n = self.looked * 1000
         queue = "mimir-scraped"
-        rising = {fault: n if self.broken == fault else 0 for fault in ("failed samples", "discarded", "discarded lines", "exporter fails")}
+        counted = ("failed samples", "discarded", "discarded lines", "delayed lines", "exporter fails", "exporter of lines fails")
+        rising = {fault: n if self.broken == fault else 0 for fault in counted}
         deduped = 0 if self.broken == "one replica" else n
         started = time.time() - (48 * 3600 if self.broken == "compactor is idle" else 60)
         failed = 3 if self.broken == "retention fails" else 0
@@ -240,6 +241,7 @@ class World:
             ],
             "loki": [
                 f'loki_discarded_samples_total{{reason="x"}} {rising["discarded lines"]}',
+                f'loki_discarded_samples_total{{reason="rate_limited"}} {rising["delayed lines"]}',
                 f"process_start_time_seconds {time.time() - 60:e}",
                 "loki_compactor_apply_retention_last_successful_run_timestamp_seconds 0",
                 f'loki_compactor_apply_retention_operation_total{{status="failure"}} {failed}',
@@ -249,9 +251,11 @@ class World:
                 f'otelcol_exporter_send_failed_metric_points{{exporter="p"}} {rising["exporter fails"]}',
             ],
             "alloy": [
-                f'loki_source_file_read_lines_total{{path="/var/log/pods/x_{probe}_y/probe/0.log"}} 5'
-                for probe in self.probes()
-                if self.broken != "not tailed" and self.pods.get(probe, {}).get("spec") == self.pods.get(pod, {}).get("spec")
+                f'otelcol_receiver_accepted_log_records_total{{receiver="filelog"}} {7 if self.broken == "not tailed" else n}',
+                f'otelcol_exporter_send_failed_log_records_total{{exporter="otlphttp"}} {rising["exporter of lines fails"]}',
+                f'otelcol_exporter_queue_size{{exporter="otlphttp"}} {900 if self.broken == "full queue" else 10}',
+                'otelcol_exporter_queue_capacity{exporter="otlphttp"} 1000',
+                f'otelcol_fileconsumer_reading_files{{receiver="filelog"}} {int(self.broken == "reading is behind")}',
             ],
         }
         return "\n".join(["# TYPE some_metric counter", *text[pod.partition("-")[0]], ""])
