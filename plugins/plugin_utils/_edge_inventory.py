@@ -32,21 +32,6 @@ _PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 # A value that only says where the secret is (documentation 12.x, "Variable expansion").
 _REFERENCE = re.compile(r"\$(__\w+)?\{[^}]*\}")
 
-# Settings that something outside of Grafana depends on, and what to do instead.
-_OWNED_BY_WIRING = {
-    ("server", "protocol"): "the ingress and the health checks speak plain HTTP to it",
-    ("server", "http_addr"): "it listens on all addresses of its pod",
-    ("server", "http_port"): "the Service and the health checks have the port",
-    ("server", "domain"): "set grafana_host",
-    ("server", "root_url"): "set grafana_host",
-    ("server", "serve_from_sub_path"): "its host leads to it alone, set grafana_host",
-    ("paths", "data"): "its volume is mounted there",
-    ("paths", "provisioning"): "the data sources are mounted there",
-    ("metrics", "enabled"): "Prometheus scrapes it; from outside /metrics asks for a password",
-    ("metrics", "basic_auth_username"): "Prometheus scrapes it without one; from outside /metrics asks for a password already",
-    ("security", "admin_user"): "set grafana_admin_user",
-}
-
 
 def problems(values: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each thing that is wrong with the variables of the ingress and of Grafana's settings."""
@@ -181,10 +166,8 @@ def _grafana_config(values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} has {setting}, a secret, and a ConfigMap keeps it in the clear; make a Secret and name it in grafana_secrets: "
                 f"{{{section}: {{{key}: {{name: …, key: …}}}}}}"
             )
-        elif (section, key) in _OWNED_BY_WIRING:
-            yield f"{name} has {setting}, which is set already: {_OWNED_BY_WIRING[section, key]}"
         elif not isinstance(value, str | int | float):
-            yield f"{name} has {value!r} for {setting}; it should be a string, a number, true or false"
+            yield f"{name} has {'nothing' if value is None else 'a list'} for {setting}; it should be a string, a number, true or false"
 
 
 def _is_secret(key: str, value: Any) -> bool:

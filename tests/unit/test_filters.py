@@ -132,6 +132,7 @@ def test_a_certificate_is_planned_from_what_the_cluster_has() -> None:
 
 
 def test_filters_over_objects_take_registered_results() -> None:
-    result = {"data": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}
-    assert render("result.data | observability.stack.base64_values", result=result) == {"name": "bG9jYWw="}
+    secrets = [{"name": "one", "data": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}]
+    (made,) = render("secrets | observability.stack.secret_objects(observability_stack, 'grafana')", secrets=secrets)
+    assert made["data"] == {"name": "bG9jYWw="}
     assert set(objects.FilterModule().filters()) & set(wiring.FilterModule().filters()) == set()
