@@ -184,6 +184,9 @@ def _grafana_secrets(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _shape(name, values[name], example)
     fields: dict[str, Callable[[str], Any]] = {"name": _NAME.fullmatch, "key": _SECRET_KEY.fullmatch}
     config = {(section, key) for section, key, _ in _settings(values["grafana_config"])}
+    pods = [pod for pod in (values.get("observability_pod"), values.get("grafana_pod")) if isinstance(pod, Mapping)]
+    listed = [item for pod in pods if isinstance(pod.get("extra_env"), list) for item in pod["extra_env"]]
+    taken = {item.get("name") for item in listed if isinstance(item, Mapping)}
     variables: dict[str, str] = {}
     for section, key, reference in _settings(values[name]):
         right = isinstance(reference, Mapping) and set(reference) == set(fields)
@@ -193,6 +196,8 @@ def _grafana_secrets(values: Mapping[str, Any]) -> Iterator[str]:
         if (section, key) in config:
             yield f"{name} has {section}.{key}, and grafana_config has it too; it should be in one of them"
         variable = grafana_variable(section, key)
+        if variable in taken:
+            yield f"{name} has {section}.{key}, and an extra_env has it too, {variable}; it should be in one of them"
         if variable in variables:
             yield f"{name} has {section}.{key} and {variables[variable]}, which are both {variable}"
         variables[variable] = f"{section}.{key}"

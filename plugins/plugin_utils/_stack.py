@@ -108,6 +108,7 @@ class Stack:
 
     cluster_name: str
     namespace: str
+    domain: str
     profile: str
     tenant: str
     storage_class: str
@@ -325,10 +326,10 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             "or samples that were queued during an outage are refused after it",
         )
     check.switch("observability_allow_overrides")
-    check.host("observability_domain")
     stack = Stack(
         cluster_name=str(cluster_name),
         namespace=check.namespace("observability_namespace"),
+        domain=check.host("observability_domain"),
         profile=str(values["observability_profile"]),
         tenant=str(tenant),
         storage_class=str(storage_class),

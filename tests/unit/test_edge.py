@@ -167,6 +167,14 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "it should be in one of them",
     ),
     (
+        {
+            "grafana_secrets": {"smtp": {"password": {"name": "mail", "key": "x"}}},
+            "grafana_pod": {"extra_env": [{"name": "GF_SMTP_PASSWORD", "value": "hunter2"}]},
+        },
+        "grafana_secrets",
+        "an extra_env has it too",
+    ),
+    (
         {"grafana_secrets": {"a.b": {"c": {"name": "x", "key": "x"}}, "a": {"b_c": {"name": "x", "key": "x"}}}},
         "grafana_secrets",
         "which are both GF_A_B_C",
