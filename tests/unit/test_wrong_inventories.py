@@ -104,6 +104,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (resources(requests=[]), "mimir_resources", "a mapping like"),
     ({"alloy_resources": "small"}, "alloy_resources", "it should be a mapping"),
     ({"grafana_resources": {"limits": {"memory": "1GB"}}}, "grafana_resources", "1Gi or 1G"),
+    ({"otel_collector_resources": {"limits": {"cpu": "1"}}}, "otel_collector_resources", "has no limits.memory"),
+    ({"otel_collector_resources": {}}, "otel_collector_resources", "has no limits.memory"),
     ({"ingress_nginx_resources": None}, "ingress_nginx_resources", "give it a mapping, or leave the line out"),
     ({"sample_application_resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1m"}}}, "sample_application_resources", "at most"),
     # labels and quotas
