@@ -1,4 +1,4 @@
-"""Check rendered objects against the Kubernetes schemas: `python -m tests.schemas FOLDER` reads every YAML file below it."""
+"""Check rendered objects against the Kubernetes schemas: `python -m tests.schemas DIRECTORY…` reads every YAML file below them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,12 @@ def problems(folder: Path) -> tuple[int, list[str]]:
 
 def main() -> int:
     """Say how many objects are valid, or which are not."""
-    folder = Path(sys.argv[1])
-    count, found = problems(folder)
-    print("\n".join([*found, f"{count - len(found)} of {count} objects in {folder} satisfy the schemas of Kubernetes {KUBERNETES}"]))
-    return 1 if found or not count else 0
+    wrong = False
+    for directory in map(Path, sys.argv[1:]):
+        count, found = problems(directory)
+        print("\n".join([*found, f"{count - len(found)} of {count} objects in {directory} satisfy the schemas of Kubernetes {KUBERNETES}"]))
+        wrong = wrong or bool(found) or not count
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
 
 KINDS = ("StatefulSet", "DaemonSet", "Deployment")
-SELECTOR = "app.kubernetes.io/part-of=observability-stack"
+PART_OF = "app.kubernetes.io/part-of=observability-stack"
 PAUSE = 2.0
 SPEC = {
     "namespace": {"type": "str", "required": True},
+    "instance": {"type": "str", "required": True},
     "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
     "timeout": {"type": "int", "default": 600},
     "kubeconfig": {"type": "str"},
@@ -25,8 +27,18 @@ class _AnswerError(Exception):
     """The cluster did not answer; the message is its module's."""
 
 
+@dataclass(frozen=True)
+class _State:
+    """What is missing and why, on one line (empty when all is ready), what cannot become ready, and what is not waited for."""
+
+    missing: str = ""
+    hopeless: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    progress: Mapping[str, int] = field(default_factory=dict)
+
+
 class ActionModule(ActionBase):
-    """Ask, tell what is missing, ask again."""
+    """Ask, say what is missing, ask again."""
 
     _supports_check_mode = False
 
@@ -35,29 +47,61 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars) or {}
         _, options = self.validate_argument_spec(SPEC)
         variables = dict(task_vars or {})
-        start, said = time.monotonic(), ""
-        while missing := self._missing(options, variables):
-            seconds = time.monotonic() - start
-            if seconds > options["timeout"]:
-                reasons = self._reasons(options, variables)
-                message = f"not ready after {options['timeout']} s (common_wait_timeout): {missing}\n{reasons}"
+        start = progressed = time.monotonic()
+        best: dict[str, int] = {}
+        said = ""
+        while (state := self._state(options, variables)).missing:
+            now = time.monotonic()
+            if any(count > best.get(name, -1) for name, count in state.progress.items()):
+                progressed = now
+                best |= {name: max(count, best.get(name, -1)) for name, count in state.progress.items()}
+            if state.hopeless or now - progressed > options["timeout"]:
+                why = "no waiting helps" if state.hopeless else f"nothing has become ready for {options['timeout']} s (common_wait_timeout)"
+                message = f"{why}: {'; '.join(state.hopeless) or state.missing}\n{self._reasons(options, variables)}"
                 return {**result, "failed": True, "msg": message}
-            if missing != said:
-                self._display.display(f"waiting, {seconds:.0f} s: {missing}")
-                said = missing
+            if state.missing != said:
+                self._display.display(f"waiting, {now - start:.0f} s: {state.missing}")
+                said = state.missing
             time.sleep(PAUSE)
-        return {**result, "changed": False, "seconds": round(time.monotonic() - start, 1)}
+        warnings = [f"not waited for, their nodes are not ready: {', '.join(state.left_out)}"] if state.left_out else []
+        return {
+            **result,
+            "changed": False,
+            "seconds": round(time.monotonic() - start, 1),
+            "left_out": list(state.left_out),
+            **({"warnings": warnings} if warnings else {}),
+        }
 
-    def _missing(self, options: Mapping[str, Any], variables: dict[str, Any]) -> str:
-        """Return what is not rolled out yet and why, on one line; nothing when all is ready."""
+    def _state(self, options: Mapping[str, Any], variables: dict[str, Any]) -> _State:
+        """Ask for one kind after the other, up to the first that is not ready."""
+        left_out: list[str] = []
         try:
             for kind in options["kinds"]:
-                if missing := _workloads.not_ready(self._list(options, variables, kind, api_version="apps/v1")):
-                    pods = _workloads.waiting_pods(self._list(options, variables, "Pod"))
-                    return "; ".join([*missing, *(f"{pod['name']}: {pod['why']}" for pod in pods)])
+                workloads = self._list(options, variables, kind, api_version="apps/v1")
+                rollouts = [_workloads.rollout(workload) for workload in workloads]
+                if all(rollout.done for rollout in rollouts):
+                    continue
+                pods = self._list(options, variables, "Pod")
+                if kind in _workloads.BOUND:
+                    nodes = self._nodes(options, variables)
+                    rollouts = [_workloads.rollout(workload, pods, nodes) for workload in workloads]
+                    left_out += [pod for rollout in rollouts for pod in rollout.left_out]
+                    lost = _workloads.lost_pods(pods, nodes)
+                    pods = [pod for pod in pods if pod["metadata"]["name"] not in lost]
+                if not all(rollout.done for rollout in rollouts):
+                    line, progress = _workloads.waiting_line(rollouts, pods), _workloads.progress(rollouts, pods)
+                    return _State(line, tuple(_workloads.hopeless(pods)), tuple(left_out), progress)
         except _AnswerError as error:
-            return f"the cluster does not answer: {error}"
-        return ""
+            return _State(f"the cluster does not answer: {error}")
+        return _State(left_out=tuple(left_out))
+
+    def _nodes(self, options: Mapping[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the nodes; none for somebody who may not see them, and then every pod is waited for."""
+        try:
+            nodes: list[dict[str, Any]] = self._ask(options, variables, kind="Node")["resources"]
+        except _AnswerError:
+            return []
+        return nodes
 
     def _reasons(self, options: Mapping[str, Any], variables: dict[str, Any]) -> str:
         try:
@@ -69,7 +113,8 @@ class ActionModule(ActionBase):
         return _workloads.waiting_reasons(pods, events, logs)
 
     def _list(self, options: Mapping[str, Any], variables: dict[str, Any], kind: str, **extra: Any) -> list[dict[str, Any]]:
-        resources: list[dict[str, Any]] = self._ask(options, variables, kind=kind, label_selectors=[SELECTOR], **extra)["resources"]
+        selectors = [PART_OF, f"app.kubernetes.io/instance={options['instance']}"]
+        resources: list[dict[str, Any]] = self._ask(options, variables, kind=kind, label_selectors=selectors, **extra)["resources"]
         return resources
 
     def _log(self, options: Mapping[str, Any], variables: dict[str, Any], pod: str) -> dict[str, Any]:

@@ -67,7 +67,6 @@ class FilterModule:
             "base64_values": _shim(_base64_values),
             "basic_auth": _shim(_basic_auth),
             "checksum": _shim(_checksum),
-            "has_storage_class": _shim(_workloads.has_storage_class),
             "manifest": _shim(_manifest),
             "object_changes": _shim(_workloads.object_changes),
         }

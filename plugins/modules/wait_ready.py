@@ -8,10 +8,13 @@ author: observability.stack contributors
 short_description: Wait until every pod of the stack's workloads is ready, and say what it waits for
 version_added: 0.1.0
 description:
-  - Asks for the workloads that carry the label C(app.kubernetes.io/part-of=observability-stack), kind by kind, until each has as many
-    updated and available pods as it wants. These are the fields that C(kubectl rollout status) reads.
-  - Prints a line whenever what is missing changes, with the reason that each pod gives.
-  - Fails after O(timeout) with that line, the warnings about each pod that is not ready, and the last lines of its log.
+  - Asks for the workloads of one stack, by their labels C(app.kubernetes.io/part-of=observability-stack) and C(app.kubernetes.io/instance),
+    kind by kind, until each has as many updated and available pods as it wants. These are the fields that C(kubectl rollout status) reads.
+  - The pods of a DaemonSet or StatefulSet whose node is not ready are not waited for, as long as others of the same workload run elsewhere.
+    A warning names them.
+  - Prints a line whenever what is missing changes, with the reasons that the first pods give.
+  - Fails once nothing has become ready for O(timeout), with that line, the warnings about each pod that is not ready, and the last lines of
+    its log. It fails at once when the image that a pod names is no valid one.
   - A cluster that does not answer is waited for as well.
 requirements:
   - kubernetes.core, whose modules it runs on the host of the task
@@ -24,6 +27,10 @@ options:
     description: Namespace of the workloads.
     type: str
     required: true
+  instance:
+    description: Value of the label C(app.kubernetes.io/instance) of the stack.
+    type: str
+    required: true
   kinds:
     description: Kinds to wait for, in this order.
     type: list
@@ -31,7 +38,7 @@ options:
     choices: [StatefulSet, DaemonSet, Deployment]
     default: [StatefulSet, DaemonSet, Deployment]
   timeout:
-    description: How long to wait, in seconds.
+    description: How long to wait since something last became ready, in seconds.
     type: int
     default: 600
   kubeconfig:
@@ -46,6 +53,7 @@ EXAMPLES = """
 - name: Wait until the stores are ready
   observability.stack.wait_ready:
     namespace: observability
+    instance: observability.berlin
     kinds: [StatefulSet]
 """
 
@@ -53,5 +61,10 @@ RETURN = """
 seconds:
   description: How long it took.
   type: float
+  returned: success
+left_out:
+  description: The pods that were not waited for, with their nodes, which are not ready.
+  type: list
+  elements: str
   returned: success
 """

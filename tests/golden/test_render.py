@@ -21,6 +21,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _stack
 from ansible_collections.observability.stack.plugins.plugin_utils._wiring import ARROWS
 
 from tests.inventories import ROOT, load, values
@@ -268,6 +269,53 @@ def test_containers_have_the_capabilities_that_files_of_their_image_need_and_no_
         # What runs first is a program of the system (`cp`), whose file has none.
         for container in pod.spec.get("initContainers", []):
             assert "add" not in container["securityContext"]["capabilities"], pod.component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_pods_run_on_linux_and_what_they_write_has_a_limit(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        assert pod.spec["nodeSelector"]["kubernetes.io/os"] == "linux"
+        empty = [volume["emptyDir"] for volume in pod.spec.get("volumes", []) if "emptyDir" in volume]
+        assert all("sizeLimit" in volume for volume in empty), pod.component
+        if cluster == BASE:
+            for container in pod.containers:
+                resources = container["resources"]
+                limit = _stack.size_bytes(resources["limits"]["ephemeral-storage"])
+                assert limit >= _stack.size_bytes(resources["requests"]["ephemeral-storage"])
+                # A log file that the kubelet keeps counts as well.
+                assert limit > sum(_stack.size_bytes(volume["sizeLimit"]) for volume in empty), pod.component
+
+
+@pytest.mark.parametrize("cluster", [cluster for cluster in CLUSTERS if cluster != "most_variables"])
+def test_what_a_site_must_not_set_is_known_before_anything_is_rendered(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        template = pod.workload["spec"]["template"]
+        container = template["spec"]["containers"][0]
+        claims = [claim["metadata"] for claim in pod.workload["spec"].get("volumeClaimTemplates", [])]
+        found = {
+            "node_selector": template["spec"]["nodeSelector"],
+            "pod_labels": template["metadata"]["labels"],
+            "pod_annotations": template["metadata"].get("annotations", {}),
+            "extra_env": container.get("env", []),
+            "extra_args": [argument for argument in container.get("args", []) if argument.startswith("-")],
+            "extra_volumes": [*template["spec"].get("volumes", []), *claims],
+            "extra_mounts": container.get("volumeMounts", []),
+        }
+        for name, listed in found.items():
+            own = [value for value in listed if not str(value).startswith("--enable-feature=")]
+            asked = {name: dict.fromkeys(own, "x") if isinstance(listed, dict) else own}
+            rejected = list(_placing.clashes(f"{pod.component}_pod", asked, pod.component))
+            assert len(rejected) == len(own), f"{pod.component}: _placing.OWN lacks some of {name}: {own}; it has {rejected}"
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_what_has_a_volume_or_an_account_of_its_own_is_known(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        claimed = "volumeClaimTemplates" in pod.workload["spec"] or any(
+            "persistentVolumeClaim" in item for item in pod.spec.get("volumes", [])
+        )
+        assert claimed == (pod.component in _placing.VOLUMES)
+        assert ("serviceAccountName" in pod.spec) == (pod.component not in _placing.NO_ACCOUNT)
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

@@ -131,3 +131,35 @@ def test_a_component_without_what_it_needs_is_refused(tmp_path: Path) -> None:
     assert done.code != 0
     assert "mimir_enabled is True; it needs at least one of prometheus_enabled" in done.output
     assert "alloy_enabled is True; it needs at least one of prometheus_enabled, loki_enabled" in done.output
+
+
+def test_what_pods_are_given_is_typed_down_to_the_keys_of_kubernetes(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        observability_cluster_name="north",
+        observability_pod={"tolerations": [{"operater": "Exists"}]},
+        loki_pod={"extra_env": [{"name": "A", "valueForm": {}}]},
+        mimir_pod={"affinity": {"nodeAntiAffinity": {}}},
+        grafana_pod={"extra_env": [{"name": "GF_SERVER_ROOT_URL", "value": "x"}]},
+    )
+    assert done.code != 0
+    for expected in (
+        "observability_pod.tolerations.operater",
+        "loki_pod.extra_env.valueForm",
+        "mimir_pod.affinity.nodeAntiAffinity",
+        "grafana_pod has extra_env 'GF_SERVER_ROOT_URL'; the role sets it itself, leave it out",
+    ):
+        assert expected in done.output
+
+
+def test_what_pods_are_given_reaches_the_model_without_the_keys_that_were_left_out(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        observability_cluster_name="north",
+        observability_pod={"tolerations": [{"key": "dedicated", "operator": "Exists"}], "extra_env": [{"name": "A", "value": "1"}]},
+    )
+    assert done.code == 0, done.output
+    assert done.model["pods"]["loki"] == {
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "extra_env": [{"name": "A", "value": "1"}],
+    }

@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.observability.stack.plugins.filter import objects
-from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _picture, _proof, _stack, _wiring, _workloads
+from ansible_collections.observability.stack.plugins.plugin_utils import (
+    _containers,
+    _ownership,
+    _picture,
+    _placing,
+    _proof,
+    _stack,
+    _wiring,
+    _workloads,
+)
 from packaging.specifiers import SpecifierSet
 
 from tests.inventories import ROOT, load, roles
@@ -125,7 +134,7 @@ def sidecar(name: str) -> dict[str, Any]:
 
 def parameters(name: str) -> list[str]:
     """Return the names of a filter's parameters after its input."""
-    for module in (_wiring, _containers, _workloads, _proof, _picture):
+    for module in (_wiring, _containers, _ownership, _placing, _workloads, _proof, _picture):
         if hasattr(module, name):
             return [parameter for parameter in inspect.signature(getattr(module, name)).parameters if parameter != "stack"][
                 module is _workloads :

@@ -39,6 +39,7 @@ ARGUMENTS = {
     "gossip_address": "('mimir')",
     "ingress_objects": "('users', {})",
     "labels": "('loki')",
+    "placed": "('loki', [{'kind': 'ConfigMap'}], {})",
     "node_ports": "('ingress_nginx', {'https': 30443})",
     "port": "('loki', 'http')",
     "ports": "('loki')",
@@ -111,6 +112,6 @@ def test_a_password_and_its_hash_stand_in_one_secret() -> None:
 
 
 def test_filters_over_objects_take_registered_results() -> None:
-    result = {"resources": [{"metadata": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}]}
-    assert render("result.resources | observability.stack.has_storage_class('local')", result=result) is True
+    result = {"data": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}
+    assert render("result.data | observability.stack.base64_values", result=result) == {"name": "bG9jYWw="}
     assert set(objects.FilterModule().filters()) & set(wiring.FilterModule().filters()) == set()

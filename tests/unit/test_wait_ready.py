@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -26,8 +27,9 @@ POD = {
     "metadata": {"name": "mimir-0"},
     "status": {"containerStatuses": [{"name": "mimir", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
 }
-STATES = {
+STATES: dict[str, list[dict[str, Any]]] = {
     "Pod": [POD],
+    "Node": [],
     "Event": [{"involvedObject": {"name": "mimir-0"}, "reason": "Failed", "message": "no such image"}],
 }
 
@@ -41,7 +43,10 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     """Run the action against a cluster whose StatefulSets are, one question after the other, those given; an error is one more answer."""
     task = SimpleNamespace(
-        args={"namespace": "observability", "kinds": ["StatefulSet"], **options}, check_mode=check_mode, async_val=0, action="wait_ready"
+        args={"namespace": "observability", "instance": "observability.here", "kinds": ["StatefulSet"], **options},
+        check_mode=check_mode,
+        async_val=0,
+        action="wait_ready",
     )
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="unused"))
     action = wait_ready.ActionModule(task, connection, None, None, None, None)
@@ -52,6 +57,11 @@ def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False,
         assert task_vars == {"some": "variable"}
         if module_name == "kubernetes.core.k8s_log":
             return {"log": "cannot start\n"} if module_args["name"] == "mimir-0" else {"failed": True}
+        if module_args["kind"] not in ("Node", "Event"):
+            assert module_args["label_selectors"] == [
+                "app.kubernetes.io/part-of=observability-stack",
+                "app.kubernetes.io/instance=observability.here",
+            ]
         found = STATES[module_args["kind"]] if module_args["kind"] in STATES else next(workloads)
         return {"failed": True, "msg": found} if isinstance(found, str) else {"resources": found}
 
@@ -101,3 +111,82 @@ def test_the_options_are_those_of_the_documentation() -> None:
     assert {
         name: {key: value for key, value in option.items() if key != "description"} for name, option in options.items()
     } == wait_ready.SPEC
+
+
+# --- A clock that only sleeping moves ---
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return the clock of the wait, on which a pause takes five seconds and nothing else takes any."""
+    found = SimpleNamespace(now=0.0)
+
+    def sleep(_: float) -> None:
+        found.now += 5
+
+    monkeypatch.setattr(wait_ready, "time", SimpleNamespace(monotonic=lambda: found.now, sleep=sleep))
+    return found
+
+
+def on_nodes(nodes: int, updated: int) -> list[dict[str, Any]]:
+    """Return a DaemonSet of so many nodes, in a roll-out that takes one after the other."""
+    status = {
+        "observedGeneration": 1,
+        "desiredNumberScheduled": nodes,
+        "updatedNumberScheduled": updated,
+        "numberAvailable": nodes if updated == nodes else nodes - 1,
+    }
+    return [{"kind": "DaemonSet", "metadata": {"name": "alloy", "generation": 1, "uid": "1"}, "spec": {}, "status": status}]
+
+
+def test_a_roll_out_over_200_nodes_may_take_longer_than_the_timeout_while_it_goes_on(said: list[str], clock: SimpleNamespace) -> None:
+    result = wait(said, iter([on_nodes(200, updated) for updated in range(201)]), kinds=["DaemonSet"], timeout=10)
+    assert not result.get("failed")
+    assert clock.now == 1000
+    assert said[100].startswith("waiting, 500 s: DaemonSet alloy: 199 of 200 pods ready, 100 updated")
+
+
+def test_one_that_stands_still_fails_when_the_timeout_has_passed_since_it_did(said: list[str], clock: SimpleNamespace) -> None:
+    states = itertools.chain((on_nodes(200, updated) for updated in range(100)), itertools.repeat(on_nodes(200, 99)))
+    result = wait(said, states, kinds=["DaemonSet"], timeout=10)
+    assert result["failed"]
+    assert "nothing has become ready for 10 s (common_wait_timeout): DaemonSet alloy: 199 of 200 pods ready, 99 updated" in result["msg"]
+    assert clock.now == 99 * 5 + 15
+
+
+def test_a_pod_that_comes_and_goes_is_no_progress(said: list[str], clock: SimpleNamespace) -> None:
+    twice = workload("StatefulSet", 0)
+    twice["spec"]["replicas"] = 2
+    states = itertools.cycle([[twice], [{**twice, "status": {**twice["status"], "availableReplicas": 1}}]])
+    result = wait(said, states, timeout=20)
+    assert result["failed"]
+    assert clock.now == 30
+
+
+def test_what_is_on_a_node_that_is_not_ready_is_not_waited_for_and_said(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [
+        {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+        for name, ready in (("a", "True"), ("b", "Unknown"))
+    ]
+    pods = [{"metadata": {"name": f"alloy-{name}", "ownerReferences": [{"uid": "1"}]}, "spec": {"nodeName": name}} for name in ("a", "b")]
+    monkeypatch.setitem(STATES, "Node", nodes)
+    monkeypatch.setitem(STATES, "Pod", pods)
+    daemon_set = on_nodes(2, 2)
+    daemon_set[0]["status"]["numberAvailable"] = 1
+    result = wait(said, iter([daemon_set]), kinds=["DaemonSet"])
+    assert not result.get("failed")
+    assert result["left_out"] == ["alloy-b on b"]
+    assert result["warnings"] == ["not waited for, their nodes are not ready: alloy-b on b"]
+    assert said == []
+
+
+def test_what_no_waiting_can_mend_fails_at_once(said: list[str], clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {
+        "metadata": {"name": "mimir-0"},
+        "status": {"containerStatuses": [{"name": "mimir", "state": {"waiting": {"reason": "InvalidImageName"}}}]},
+    }
+    monkeypatch.setitem(STATES, "Pod", [wrong])
+    result = wait(said, itertools.repeat([workload("StatefulSet", 0)]))
+    assert result["failed"]
+    assert result["msg"].startswith("no waiting helps: mimir-0: mimir: InvalidImageName")
+    assert clock.now == 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
 
 
-def workload(kind: str, status: dict[str, int] | None, generation: int = 2, **spec: Any) -> dict[str, Any]:
+def workload(kind: str, status: dict[str, Any] | None, generation: int = 2, **spec: Any) -> dict[str, Any]:
     return {
         "kind": kind,
         "metadata": {"name": "x", "generation": generation},
@@ -32,7 +33,7 @@ ON_EVERY_NODE = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedN
     ],
 )
 def test_a_workload_that_is_rolled_out(ready: dict[str, Any]) -> None:
-    assert _workloads.not_ready([ready]) == []
+    assert _workloads.rollout(ready).done
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,148 @@ def test_a_workload_that_is_rolled_out(ready: dict[str, Any]) -> None:
     ],
 )
 def test_a_workload_that_is_not(waiting: dict[str, Any], line: str) -> None:
-    assert _workloads.not_ready([workload("Deployment", ROLLED_OUT, replicas=2), waiting]) == [line]
+    rollout = _workloads.rollout(waiting)
+    assert not rollout.done
+    assert str(rollout) == line
+    ready = _workloads.rollout(workload("Deployment", ROLLED_OUT, replicas=2))
+    assert _workloads.waiting_line([ready, rollout], []) == line
+
+
+# --- Nodes that are not ready ---
+
+
+def node(name: str, ready: str = "True") -> dict[str, Any]:
+    return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+def owned(name: str, node: str, *, uid: str = "1", new: bool = True, ready: bool = True) -> dict[str, Any]:
+    """Return a pod of the workload whose uid is 1, on a node, with the workload's newest template or an older one."""
+    version = "2" if new else "1"
+    return {
+        "metadata": {
+            "name": name,
+            "ownerReferences": [{"uid": uid}],
+            "labels": {"pod-template-generation": version, "controller-revision-hash": version},
+        },
+        "spec": {"nodeName": node},
+        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+def daemon_set(desired: int, updated: int, available: int) -> dict[str, Any]:
+    status = {
+        "observedGeneration": 2,
+        "desiredNumberScheduled": desired,
+        "updatedNumberScheduled": updated,
+        "numberAvailable": available,
+    }
+    found = workload("DaemonSet", status)
+    found["metadata"] |= {"uid": "1", "annotations": {"deprecated.daemonset.template.generation": "2"}}
+    return found
+
+
+def stateful_set(replicas: int, updated: int, available: int) -> dict[str, Any]:
+    status = {"observedGeneration": 2, "updatedReplicas": updated, "availableReplicas": available, "updateRevision": "2"}
+    found = workload("StatefulSet", status, replicas=replicas)
+    found["metadata"]["uid"] = "1"
+    return found
+
+
+def test_of_200_nodes_those_that_are_not_ready_are_left_out_by_name() -> None:
+    nodes = [node(f"node-{number}", "Unknown" if number in (7, 8, 9) else "True") for number in range(200)]
+    pods = [owned(f"alloy-{number}", f"node-{number}", ready=number not in (7, 8, 9)) for number in range(200)]
+    rollout = _workloads.rollout(daemon_set(200, 200, 197), pods, nodes)
+    assert rollout.done
+    assert (rollout.wanted, rollout.updated, rollout.ready) == (197, 197, 197)
+    assert rollout.left_out == ("alloy-7 on node-7", "alloy-8 on node-8", "alloy-9 on node-9")
+    assert not _workloads.rollout(daemon_set(200, 200, 197)).done
+
+
+def test_a_pod_on_a_node_that_is_not_ready_does_not_hide_another_that_is_not_updated() -> None:
+    nodes = [node("a"), node("b"), node("c", "False")]
+    pods = [owned("x-a", "a"), owned("x-b", "b", new=False), owned("x-c", "c", ready=False)]
+    # Two are updated, two are available; but one of the updated ones is the one that does not count.
+    rollout = _workloads.rollout(daemon_set(3, 2, 2), pods, nodes)
+    assert not rollout.done
+    assert str(rollout) == "DaemonSet x: 2 of 2 pods ready, 1 updated (left out, their nodes are not ready: x-c on c)"
+
+
+def test_a_cordoned_node_that_is_ready_is_waited_for() -> None:
+    cordoned = {**node("b"), "spec": {"unschedulable": True}}
+    pods = [owned("x-a", "a"), owned("x-b", "b", ready=False)]
+    assert not _workloads.rollout(daemon_set(2, 2, 1), pods, [node("a"), cordoned]).done
+
+
+def test_a_pod_that_has_not_reached_its_node_is_left_out_with_it() -> None:
+    pending = owned("x-b", "")
+    wanted = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]}
+    pending["spec"] = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [wanted]}}}}
+    rollout = _workloads.rollout(daemon_set(2, 1, 1), [owned("x-a", "a"), pending], [node("a"), node("b", "Unknown")])
+    assert rollout.done
+    assert rollout.left_out == ("x-b on b",)
+
+
+@pytest.mark.parametrize(
+    ("found", "pods", "nodes"),
+    [
+        # Nothing is left that could serve: the store has to come back.
+        (stateful_set(1, 1, 0), [owned("x-0", "a", ready=False)], [node("a", "Unknown"), node("b")]),
+        (daemon_set(1, 1, 0), [owned("x-a", "a", ready=False)], [node("a", "Unknown")]),
+        # The pods of another workload.
+        (daemon_set(2, 2, 1), [owned("x-a", "a"), owned("y", "b", uid="2")], [node("a"), node("b", "False")]),
+        # Nobody may look at the nodes.
+        (daemon_set(2, 2, 1), [owned("x-a", "a"), owned("x-b", "b", ready=False)], []),
+        # A node that is gone takes its pods with it; the numbers of the workload follow.
+        (daemon_set(2, 2, 1), [owned("x-a", "a"), owned("x-c", "c", ready=False)], [node("a"), node("b")]),
+    ],
+)
+def test_what_is_waited_for_all_the_same(found: dict[str, Any], pods: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> None:
+    rollout = _workloads.rollout(found, pods, nodes)
+    assert not rollout.done
+    assert not rollout.left_out
+
+
+def test_a_replica_of_several_is_left_out_with_its_node() -> None:
+    pods = [owned("x-0", "a"), owned("x-1", "b", ready=False)]
+    nodes = [node("a"), node("b", "Unknown")]
+    assert _workloads.rollout(stateful_set(2, 2, 1), pods, nodes).done
+    # The one that is left has an old template: the roll-out stands still, and that is no success.
+    pods[0] = owned("x-0", "a", new=False)
+    assert not _workloads.rollout(stateful_set(2, 1, 1), pods, nodes).done
+
+
+def test_every_step_of_a_pod_and_of_a_roll_out_is_progress() -> None:
+    def counts(rollout: _workloads.Rollout, *conditions: str) -> dict[str, int]:
+        status = {"conditions": [{"type": name, "status": "True"} for name in conditions]}
+        return _workloads.progress([rollout], [{"metadata": {"name": "x-0"}, "status": status}])
+
+    steps = [
+        counts(_workloads.Rollout("x", seen=False, wanted=1, updated=0, ready=0)),
+        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=0, ready=0)),
+        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=1, ready=0)),
+        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=1, ready=0), "PodScheduled"),
+        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=1, ready=1), "PodScheduled"),
+    ]
+    for before, after in itertools.pairwise(steps):
+        assert any(after[name] > before[name] for name in after)
+
+
+def test_a_line_names_the_first_pods_and_counts_the_others() -> None:
+    line = _workloads.waiting_line([], [pod(f"alloy-{number}", phase="Pending") for number in range(200)])
+    assert line.startswith("alloy-0: Pending; ")
+    assert line.endswith("alloy-4: Pending; and 195 more pods")
+
+
+@pytest.mark.parametrize(("reason", "hopeless"), [("InvalidImageName", True), ("ErrImagePull", False), ("CrashLoopBackOff", False)])
+def test_only_what_cannot_change_is_hopeless(reason: str, hopeless: bool) -> None:
+    found = _workloads.hopeless([pod(containerStatuses=[container(state={"waiting": {"reason": reason}})]), pod("mimir-1")])
+    assert found == ([f"mimir-0: mimir: {reason}"] if hopeless else [])
+
+
+def test_a_workload_whose_pods_are_not_allowed_says_why() -> None:
+    message = 'pods "mimir-0" is forbidden: no PriorityClass with name high was found'
+    event = {"involvedObject": {"kind": "StatefulSet", "name": "mimir"}, "reason": "FailedCreate", "message": message}
+    assert _workloads.waiting_reasons([], [event], []) == f"StatefulSet mimir: {message}"
 
 
 def pod(name: str = "mimir-0", ready: str = "False", **status: Any) -> dict[str, Any]:
@@ -138,16 +280,3 @@ def test_what_the_api_server_counts_is_no_change_of_its_own() -> None:
 def test_a_secret_is_named_and_its_values_are_not() -> None:
     lines = _workloads.object_changes(changed("Secret", {"data": {"password": "b2xk"}}, {"data": {"password": "bmV3"}}))
     assert lines == ["Secret x: update"]
-
-
-@pytest.mark.parametrize(("name", "expected"), [("", True), ("slow", True), ("fast", True), ("none", False)])
-def test_a_storage_class_by_name_or_the_default_one(name: str, expected: bool) -> None:
-    classes: list[dict[str, Any]] = [
-        {"metadata": {"name": "slow"}},
-        {"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}},
-    ]
-    assert _workloads.has_storage_class(classes, name) is expected
-
-
-def test_a_cluster_without_a_default_storage_class() -> None:
-    assert not _workloads.has_storage_class([{"metadata": {"name": "slow"}}], "")
