@@ -35,7 +35,6 @@ RULES: tuple[Rule, ...] = (
     _maps.label_problems,
     _maps.text_problems,
     _maps.small_problems,
-    _maps.grafana_problems,
     _prometheus_inputs.global_problems,
     _prometheus_inputs.scrape_problems,
     _prometheus_inputs.rule_problems,

@@ -71,21 +71,3 @@ def small_problems(values: Mapping[str, Any], _model: _stack.Stack) -> Iterator[
     name = "grafana_admin_user"
     if not isinstance(values[name], str) or not values[name].strip():
         yield wrong(name, "", values[name], "it should be the name of a user")
-
-
-def grafana_problems(values: Mapping[str, Any], _model: _stack.Stack) -> Iterator[str]:
-    """Return a sentence for each section of `grafana_config` that grafana.ini cannot say: it has sections, and keys with plain values."""
-    name = "grafana_config"
-    for section, keys in values[name].items() if isinstance(values[name], Mapping) else ():
-        if not isinstance(section, str) or not isinstance(keys, Mapping):
-            yield wrong(
-                name, str(section), keys, "a section of grafana.ini is a mapping of keys to values, like {users: {viewers_can_edit: true}}"
-            )
-            continue
-        for key, value in keys.items():
-            if isinstance(value, Mapping):
-                yield wrong(
-                    name, f"{section}.{key}", value, f"a section of grafana.ini has no sections in it; write '{section}.{key}': {{…}}"
-                )
-            elif isinstance(value, list) or value is None or not isinstance(key, str):
-                yield wrong(name, f"{section}.{key}", value, "grafana.ini has strings, numbers and booleans only")

@@ -104,8 +104,11 @@ OWNED: dict[str, Owned] = {
     ),
     "grafana": Owned(
         free=("log", "analytics", "news", "database", "security", "users"),
-        also=("server.protocol", "server.http_addr", "server.serve_from_sub_path"),
-        instead={"server.domain": _GRAFANA_HOST, "server.root_url": _GRAFANA_HOST},
+        also=(
+            "server.protocol", "server.http_addr", "server.serve_from_sub_path", "paths.data", "paths.provisioning", "metrics.enabled",
+            "metrics.basic_auth_username", "security.admin_user",
+        ),
+        instead={"server.domain": _GRAFANA_HOST, "server.root_url": _GRAFANA_HOST, "security.admin_user": "grafana_admin_user"},
     ),
 }  # fmt: skip
 

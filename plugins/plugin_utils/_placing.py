@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ._sentences import nearest, wrong
+
 if TYPE_CHECKING:
     from ._stack import Stack
 
@@ -138,12 +140,15 @@ OWN: dict[str, Own] = {
     "mimir": Own(
         args=(
             "config.*", "target", "modules", "auth.multitenancy-enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*",
-            "distributor.ha-tracker.*", "ingest-storage.*", "*.ring.*", "blocks-storage.*.dir", "blocks-storage.backend",
+            "distributor.ha-tracker.*", "ingest-storage.*", "*.ring.*", "*.instance-*", "blocks-storage.*.dir", "blocks-storage.backend",
         ),
         mounts=("/etc/mimir", "/data", _TEMPORARY),
     ),
     "loki": Own(
-        args=("config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "verify-config"),
+        args=(
+            "config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "*.instance-*",
+            "verify-config",
+        ),
         mounts=("/etc/loki", "/loki", _TEMPORARY),
     ),
     "alloy": Own(
@@ -207,15 +212,14 @@ def pods(values: Mapping[str, Any], components: Sequence[str]) -> tuple[dict[str
     variable, a volume), the component's wins.
     """
     stack = values[STACK_POD]
-    wrong = list(_problems(STACK_POD, stack, ""))
-    volumes = [] if wrong else stack.get("extra_volumes", [])
-    wrong += _mount_problems(STACK_POD, stack, []) if not wrong else []
+    problems = list(_problems(STACK_POD, stack, ""))
+    volumes = [] if problems else stack.get("extra_volumes", [])
+    problems = problems or _mount_problems(STACK_POD, stack, [])
     for component in components:
         variable, pod = f"{component}_pod", values[f"{component}_pod"]
-        found = list(_problems(variable, pod, component))
-        wrong += found or _mount_problems(variable, pod, volumes)
-    if wrong:
-        return {}, wrong
+        problems += list(_problems(variable, pod, component)) or _mount_problems(variable, pod, volumes)
+    if problems:
+        return {}, problems
     stack_class = values["observability_storage_class"]
     everywhere = {component: {"storage_class": stack_class} if component in VOLUMES and stack_class else {} for component in components}
     return {component: _merged({**everywhere[component], **stack}, values[f"{component}_pod"]) for component in components}, []
@@ -235,30 +239,30 @@ def _merged(stack: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _problems(variable: str, pod: Any, component: str) -> Iterator[str]:
     """Yield a sentence for each thing that is wrong with one variable; `component` is empty for the stack's."""
     if not isinstance(pod, dict):
-        yield f"{variable} is {pod!r}; it should be a mapping with some of the keys {', '.join(KEYS)}"
+        yield wrong(variable, "", pod, f"it should be a mapping with some of the keys {', '.join(KEYS)}")
         return
     for name, value in pod.items():
         if name not in KEYS:
-            yield f"{variable} has the key {name!r}; it should be one of {', '.join(KEYS)}"
+            yield wrong(variable, str(name), value, f"the keys are {', '.join(KEYS)}{nearest(name, KEYS)}")
             continue
         holds, sentence = _SHAPES[KEYS[name].shape]
         if not holds(value):
-            yield f"{variable} has {name} {value!r}; {sentence}"
+            yield wrong(variable, name, value, sentence)
             continue
         if not component and name in _ONE_COMPONENT:
-            yield f"{variable} has {name} {value!r}; {_ONE_COMPONENT[name]}"
+            yield wrong(variable, name, value, _ONE_COMPONENT[name])
         if component and name == "storage_class" and component not in VOLUMES:
-            yield f"{variable} has {name} {value!r}; leave it out, no volume of {component} is claimed"
+            yield wrong(variable, name, value, f"leave it out, no volume of {component} is claimed")
         if component in NO_ACCOUNT and name == "service_account_annotations":
-            yield f"{variable} has {name} {value!r}; leave it out, {component} has no ServiceAccount"
+            yield wrong(variable, name, value, f"leave it out, {component} has no ServiceAccount")
         names = _names(name, value)
         if KEYS[name].identity:
-            yield from (f"{variable} has {name} {item!r} twice; once is right" for item in dict.fromkeys(names) if names.count(item) > 1)
+            yield from (wrong(variable, name, item, "it is there twice") for item in dict.fromkeys(names) if names.count(item) > 1)
         yield from clashes(variable, {name: value}, component)
         for item in value if name in _ITEMS else []:
             holds, sentence = _ITEMS[name]
             if not holds(item):
-                yield f"{variable} has {name} {item!r}; {sentence}"
+                yield wrong(variable, name, item, sentence)
 
 
 def _names(name: str, value: Any) -> list[str]:
@@ -274,7 +278,7 @@ def clashes(variable: str, pod: Mapping[str, Any], component: str) -> Iterator[s
         patterns = _own_names(name, component)
         for item in dict.fromkeys(_names(name, value)):
             if any(fnmatchcase(item, pattern) for pattern in patterns):
-                yield f"{variable} has {name} {item!r}; the role sets it itself, leave it out"
+                yield wrong(variable, name, item, "the role sets it itself, leave it out")
 
 
 def _own_names(name: str, component: str) -> list[str]:
@@ -289,7 +293,7 @@ def _own_names(name: str, component: str) -> list[str]:
 def _mount_problems(variable: str, pod: Mapping[str, Any], stack_volumes: Sequence[Mapping[str, Any]]) -> list[str]:
     there = {volume["name"] for volume in (*stack_volumes, *pod.get("extra_volumes", []))}
     return [
-        f"{variable} has extra_mounts {mount['mountPath']!r} of a volume {mount['name']!r}; it should be one of extra_volumes"
+        wrong(variable, "extra_mounts", mount["mountPath"], f"its volume {mount['name']!r} should be one of extra_volumes")
         for mount in pod.get("extra_mounts", [])
         if mount["name"] not in there
     ]
@@ -301,7 +305,7 @@ def max_unavailable_problem(name: str, value: Any) -> str:
         return ""
     if isinstance(value, str) and re.fullmatch(r"([1-9][0-9]?|100)%", value):
         return ""
-    return f"{name} is {value!r}; it should be a share of the nodes like 10%, or a number of them without quotes, 1 or more"
+    return wrong(name, "", value, "it should be a share of the nodes like 10%, or a number of them without quotes, 1 or more")
 
 
 def storage_classes(stack: Stack) -> dict[str, str]:
@@ -324,20 +328,20 @@ def placed(stack: Stack, component: str, objects: Sequence[dict[str, Any]], pod:
     What a template sets stays. Raises ValueError with every clash between the two.
     """
     found = copy.deepcopy(list(objects))
-    wrong: list[str] = []
+    clashing: list[str] = []
     for item in found:
         targets = _targets(item)
         for wanted in ({"node_selector": {"kubernetes.io/os": "linux"}}, pod):
             for name, value in wanted.items():
                 for target in targets.get(KEYS[name].on, []):
-                    wrong += [
-                        f"{component}_pod has {name} {clash}; {item['kind']} {item['metadata']['name']} has it already"
+                    clashing += [
+                        wrong(f"{component}_pod", name, clash, f"{item['kind']} {item['metadata']['name']} has it already")
                         for clash in _lay(target, name, value)
                     ]
         for template in targets.get("pod", []):
             _spread(stack.spread, item, template["spec"])
-    if wrong:
-        raise ValueError("; ".join(wrong))
+    if clashing:
+        raise ValueError("; ".join(clashing))
     return found
 
 
@@ -359,7 +363,7 @@ def _lay(target: dict[str, Any], name: str, value: Any) -> list[str]:
     last = key.path[-1]
     if isinstance(value, dict):
         there = place.setdefault(last, {})
-        clashes = [repr(item) for item in value if item in there and there[item] != value[item]]
+        clashes = [item for item in value if item in there and there[item] != value[item]]
         there.update({item: text for item, text in value.items() if item not in there})
         return clashes
     if isinstance(value, list):
@@ -370,10 +374,10 @@ def _lay(target: dict[str, Any], name: str, value: Any) -> list[str]:
             if _name(key, item) not in known:
                 there.append(copy.deepcopy(item))
             elif known[_name(key, item)] != item:
-                clashes.append(repr(_name(key, item)))
+                clashes.append(_name(key, item))
         return clashes
     if place.setdefault(last, value) != value:
-        return [repr(value)]
+        return [value]
     return []
 
 

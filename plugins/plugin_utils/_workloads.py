@@ -36,7 +36,9 @@ class Rollout:
     def __str__(self) -> str:
         """Return a line like "StatefulSet mimir: 0 of 1 pods ready, 1 updated"."""
         rest = f" (left out, their nodes are not ready: {', '.join(self.left_out)})" if self.left_out else ""
-        return f"{self.name}: {self.ready} of {self.wanted} pods ready, {self.updated} updated{rest}"
+        # They are unavailable to the controller as well, and that may be as many as it allows.
+        held = "; the roll-out may be held back until they are ready" if rest and self.updated < self.wanted else ""
+        return f"{self.name}: {self.ready} of {self.wanted} pods ready, {self.updated} updated{rest}{held}"
 
 
 def rollout(workload: Mapping[str, Any], pods: Sequence[Mapping[str, Any]] = (), nodes: Sequence[Mapping[str, Any]] = ()) -> Rollout:

@@ -147,7 +147,7 @@ def test_what_pods_are_given_is_typed_down_to_the_keys_of_kubernetes(tmp_path: P
         "observability_pod.tolerations.operater",
         "loki_pod.extra_env.valueForm",
         "mimir_pod.affinity.nodeAntiAffinity",
-        "grafana_pod has extra_env 'GF_SERVER_ROOT_URL'; the role sets it itself, leave it out",
+        "grafana_pod has extra_env: 'GF_SERVER_ROOT_URL'; the role sets it itself, leave it out",
     ):
         assert expected in done.output
 

@@ -102,7 +102,7 @@ REJECTED: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         ("ingress_nginx_dialect is 'community'", "'f5'"),
     ),
     (
-        {"ingress_nginx_tls_source": "cert_manager", "ingress_nginx_cluster_issuer": "letsencrypt"},
+        {"ingress_nginx_tls_source": "cert_manager", "ingress_nginx_issuer": {"name": "letsencrypt"}},
         {},
         ("ingress_nginx_tls_source is 'cert_manager'", "no cert-manager"),
     ),
@@ -142,7 +142,7 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"ingress_nginx_install": False, "ingress_nginx_dialect": "community"}, {"ingress_classes": ingress_class("k8s.io/ingress-nginx")}),
     ({"ingress_nginx_install": False, "ingress_nginx_dialect": "community"}, {"ingress_classes": ingress_class("example.org/another")}),
     ({"ingress_nginx_enabled": False}, {"ingress_classes": ingress_class("k8s.io/ingress-nginx")}),
-    ({"ingress_nginx_tls_source": "cert_manager", "ingress_nginx_cluster_issuer": "x"}, {"groups": ["cert-manager.io"]}),
+    ({"ingress_nginx_tls_source": "cert_manager", "ingress_nginx_issuer": {"name": "x"}}, {"groups": ["cert-manager.io"]}),
     ({}, {"namespaces": namespace({"team": "a"}, StatefulSet__database={}, Secret__grafana_admin={})}),
     ({"namespaces_adopt": True}, {"namespaces": namespace({"pod-security.kubernetes.io/enforce": "baseline"})}),
     ({"alloy_enabled": False}, {"namespaces": namespace({"pod-security.kubernetes.io/enforce": "restricted"})}),

@@ -79,10 +79,6 @@ def test_nodes_are_touched_only_where_alloy_has_written() -> None:
 
 def test_what_components_make_without_labels_is_known() -> None:
     assert [(row["kind"], row["name"]) for row in PLAN["unlabelled"]] == [("Lease", "ingress-nginx")]
-    plan = _ownership.removal_plan(
-        stack(ingress_nginx_tls_source="cert_manager", ingress_nginx_cluster_issuer="x", ingress_nginx_install=False)
-    )
-    assert [(row["kind"], row["name"], row["data"]) for row in plan["unlabelled"]] == [("Secret", "observability-tls", True)]
     assert _ownership.removal_plan(stack(ingress_nginx_enabled=False))["unlabelled"] == []
 
 

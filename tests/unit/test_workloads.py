@@ -106,13 +106,16 @@ def test_of_200_nodes_those_that_are_not_ready_are_left_out_by_name() -> None:
     assert not _workloads.rollout(daemon_set(200, 200, 197)).done
 
 
+HELD = "; the roll-out may be held back until they are ready"
+
+
 def test_a_pod_on_a_node_that_is_not_ready_does_not_hide_another_that_is_not_updated() -> None:
     nodes = [node("a"), node("b"), node("c", "False")]
     pods = [owned("x-a", "a"), owned("x-b", "b", new=False), owned("x-c", "c", ready=False)]
     # Two are updated, two are available; but one of the updated ones is the one that does not count.
     rollout = _workloads.rollout(daemon_set(3, 2, 2), pods, nodes)
     assert not rollout.done
-    assert str(rollout) == "DaemonSet x: 2 of 2 pods ready, 1 updated (left out, their nodes are not ready: x-c on c)"
+    assert str(rollout) == "DaemonSet x: 2 of 2 pods ready, 1 updated (left out, their nodes are not ready: x-c on c)" + HELD
 
 
 def test_a_cordoned_node_that_is_ready_is_waited_for() -> None:
