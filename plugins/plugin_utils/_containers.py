@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
+from ._resources import quantity
 from ._stack import Stack
 from ._wiring import CATALOGUE
 
@@ -31,13 +30,6 @@ _ADVERTISED: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # What Go may use of a container's memory limit, in percent; the rest is for what the Go runtime does not count.
 GO_MEMORY_PERCENT = 80
-
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|[MGTPE]|[KMGTPE]i)?")
-_UNITS = {
-    "": Fraction(1), "m": Fraction(1, 1000),
-    **{unit: Fraction(1000**power) for power, unit in enumerate("kMGTPE", start=1)},
-    **{f"{unit}i": Fraction(1024**power) for power, unit in enumerate("KMGTPE", start=1)},
-}  # fmt: skip
 
 
 def probes(stack: Stack, component: str) -> dict[str, Any]:
@@ -73,7 +65,7 @@ def go_memory_limit(stack: Stack, resources: Mapping[str, Any]) -> str:
     limit, or when it is no Kubernetes quantity.
     """
     limit = (resources.get("limits") or {}).get("memory")
-    match = _QUANTITY.fullmatch(str(limit))
-    if not match:
-        raise ValueError(f"limits.memory is {limit!r}; it should be a Kubernetes quantity like 1Gi")
-    return str(int(Fraction(match[1]) * _UNITS[match[2] or ""] * GO_MEMORY_PERCENT / 100))
+    try:
+        return str(int(quantity(limit) * GO_MEMORY_PERCENT / 100))
+    except ValueError as error:
+        raise ValueError(f"limits.memory is {limit!r}; it should be a Kubernetes quantity like 1Gi") from error

@@ -148,6 +148,7 @@ def _overridden(values: Mapping[str, Any], model: _stack.Stack, compute: Compute
         computed = compute(role, sound_values, sound_model)
         wrong_sections = list(_overrides.section_problems(role, config))
         yield from wrong_sections
+        yield from _overrides.slip_problems(role, config, _read("plugins/plugin_utils/known_keys.yml"))
         yield from _overrides.override_problems(role, config, computed)
         if role == "otel_collector" and not wrong_sections:
             yield from _overrides.reference_problems(_overrides.merged(computed, config))

@@ -6,6 +6,7 @@ another component relies on it, except for what is listed here as free. So a key
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from ._sentences import nearest, wrong
 
 SWITCH = "observability_allow_overrides"
+_NEAR = 0.9
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,19 @@ def section_problems(role: str, config: Any) -> Iterator[str]:
             yield wrong(f"{role}_config", str(key), value, f"the configuration has no such section{nearest(key, (*sections, *others))}")
         elif key in sections and not isinstance(value, Mapping):
             yield wrong(f"{role}_config", str(key), value, "it should be a mapping; leave the section out where there is nothing to say")
+
+
+def slip_problems(role: str, config: Any, known: Mapping[str, Mapping[str, list[str]]]) -> Iterator[str]:
+    """Return a sentence for each key of a section in `known` (role -> section -> keys) that is nearly one that exists.
+
+    Others may be newer than the list; only what plainly is a slip is rejected, because the component would not start with it.
+    """
+    for section, keys in known.get(role, {}).items():
+        given = config.get(section) if isinstance(config, Mapping) else None
+        for key, value in given.items() if isinstance(given, Mapping) else ():
+            close = difflib.get_close_matches(str(key), keys, 1, _NEAR)
+            if key not in keys and close:
+                yield wrong(f"{role}_config", f"{section}.{key}", value, f"the section has no such key, did you mean {close[0]}?")
 
 
 def override_problems(role: str, config: Any, computed: Any) -> Iterator[str]:

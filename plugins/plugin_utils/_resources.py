@@ -51,6 +51,10 @@ def resource_problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]
     for name in sorted(values):
         if name.endswith("_resources") and isinstance(values[name], Mapping):
             yield from requirements(name, values[name])
+    name = "otel_collector_resources"
+    limits = values[name].get("limits", {}) if isinstance(values[name], Mapping) else None
+    if isinstance(limits, Mapping) and "memory" not in limits:
+        yield f"{name} has no limits.memory; the collector's memory limiter and its GOMEMLIMIT are a share of it, write it like 1Gi"
 
 
 def requirements(name: str, resources: Mapping[Any, Any]) -> Iterator[str]:

@@ -104,6 +104,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (resources(requests=[]), "mimir_resources", "a mapping like"),
     ({"alloy_resources": "small"}, "alloy_resources", "it should be a mapping"),
     ({"grafana_resources": {"limits": {"memory": "1GB"}}}, "grafana_resources", "1Gi or 1G"),
+    ({"otel_collector_resources": {"limits": {"cpu": "1"}}}, "otel_collector_resources", "has no limits.memory"),
+    ({"otel_collector_resources": {}}, "otel_collector_resources", "has no limits.memory"),
     ({"ingress_nginx_resources": None}, "ingress_nginx_resources", "give it a mapping, or leave the line out"),
     ({"sample_application_resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1m"}}}, "sample_application_resources", "at most"),
     # labels and quotas
@@ -300,6 +302,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"prometheus_config": ["global"]}, "prometheus_config", "it should be a mapping"),
     ({"prometheus_config": None}, "prometheus_config", "give it a mapping"),
     ({"mimir_config": {"limit": {"ingestion_rate": 1}}}, "mimir_config", "did you mean limits?"),
+    ({"mimir_config": {"limits": {"max_global_series_per_users": 5}}}, "mimir_config", "did you mean max_global_series_per_user?"),
+    ({"loki_config": {"limits_config": {"max_query_serie": 5}}}, "loki_config", "did you mean max_query_series?"),
+    ({"prometheus_config": {"global": {"scrape_timout": "5s"}}}, "prometheus_config", "did you mean scrape_timeout?"),
     ({"mimir_config": {"block_storage": {}}}, "mimir_config", "did you mean blocks_storage?"),
     ({"mimir_config": {"limits_config": {}}}, "mimir_config", "no such section"),
     ({"mimir_config": "limits"}, "mimir_config", "it should be a mapping"),
@@ -334,6 +339,14 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"mimir_enable": False}, "mimir_enable", "did you mean mimir_enabled?"),
     ({"ingress_nginx_tls_secrets": "x"}, "ingress_nginx_tls_secrets", "did you mean ingress_nginx_tls_secret?"),
     ({"otelcollector_replicas": 3}, "otelcollector_replicas", "did you mean otel_collector_replicas?"),
+    # where it goes, and what it may use there
+    ({"observability_namespace": "kube-system"}, "observability_namespace", "a namespace of the stack's own"),
+    ({"observability_namespace": "default"}, "observability_namespace", "a namespace of the stack's own"),
+    ({"sample_application_namespace": "kube-public"}, "sample_application_namespace", "a namespace of the stack's own"),
+    ({"observability_spread": "always"}, "observability_spread", "preferred"),
+    ({"observability_pod": {"node_selectors": {}}}, "observability_pod", "node_selector"),
+    ({"prometheus_pod": {"tolerations": {"key": "a"}}}, "prometheus_pod", ""),
+    ({"alloy_max_unavailable": "many"}, "alloy_max_unavailable", ""),
     # values
     ({"observability_allow_overrides": "yes"}, "observability_allow_overrides", "true or false"),
     ({"observability_images": None}, "observability_images", "give it a value"),
@@ -385,6 +398,7 @@ ACCEPTED: list[tuple[dict[str, Any], str]] = [
         {"loki_config": {"limits_config": {"max_query_series": 1000}, "query_range": {"parallelise_shardable_queries": True}}},
         "a section more",
     ),
+    ({"mimir_config": {"limits": {"a_limit_of_the_next_version": 1}}}, "a key that is near to none may be newer than the list of keys"),
     ({"loki_config": {"pattern_ingester": {"enabled": True}}}, "computed, but a matter of taste"),
     (
         {
@@ -515,7 +529,7 @@ def test_junk_gives_a_model_or_sentences_that_name_variables(changes: dict[str, 
     assert all(text.split()[0] in _NAMES for text in problems + warnings)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.fixed_dictionaries(
         {},
