@@ -1,16 +1,35 @@
-"""Check rendered objects against the Kubernetes schemas: `python -m tests.schemas FOLDER` reads every YAML file below it."""
+"""Check rendered objects against the Kubernetes schemas: `python -m tests.schemas DIRECTORY…` reads every YAML file below them.
+
+The schemas are those of the version that the nodes of the chosen provider run; for a cluster of your own, of all versions that are tested.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import yaml
 
-KUBERNETES = "1.36"
+from tests.lab import build, kind
+from tests.lab.providers import BUILD
+
+
+def minor(text: str) -> str:
+    """Return the Kubernetes minor version, such as "1.36", in `v1.36.3` or in the reference of a node image; empty when there is none."""
+    found = re.search(r"(?:^|:)v(\d+\.\d+)\.\d+", text)
+    return found[1] if found else ""
+
+
+def versions(provider: str = "") -> list[str]:
+    """Return the minor versions to check for: that of a provider's nodes, or of all nodes that this repository starts."""
+    lab = next(component.recipe["version"] for component in build.components() if component.name == "kubernetes")
+    tested = {"lab": minor(lab), "kind": minor(kind.NODE_IMAGE)}
+    given = {**tested, "kind": minor(kind.Settings.read().node_image)}
+    return [given[provider]] if given.get(provider) else sorted(set(tested.values()))
 
 
 def objects(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -21,25 +40,35 @@ def objects(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
                 yield path, document
 
 
-def problems(folder: Path) -> tuple[int, list[str]]:
-    """Return how many objects there are below a folder, and a line for each that its schema refuses."""
+def problems(folder: Path, checked: Sequence[str]) -> tuple[int, list[str]]:
+    """Return how many objects there are below a folder, and a line for each that the schema of a version rejects."""
     count, found = 0, []
     for path, document in objects(folder):
         count += 1
-        try:
-            kubernetes_validate.validate(document, KUBERNETES, strict=True)
-        except kubernetes_validate.ValidationError as error:
-            where = ".".join(str(part) for part in error.path)
-            found.append(f"{path.name}: {document['kind']} {document['metadata']['name']}: {where}: {error.message}")
+        for version in checked:
+            try:
+                kubernetes_validate.validate(document, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                where = ".".join(str(part) for part in error.path)
+                name = f"{document['kind']} {document['metadata']['name']}"
+                found.append(f"{path.name}: {name}: {where}: {error.message} (Kubernetes {version})")
+                break
     return count, found
 
 
 def main() -> int:
     """Say how many objects are valid, or which are not."""
-    folder = Path(sys.argv[1])
-    count, found = problems(folder)
-    print("\n".join([*found, f"{count - len(found)} of {count} objects in {folder} satisfy the schemas of Kubernetes {KUBERNETES}"]))
-    return 1 if found or not count else 0
+    provider, wrong = BUILD / "provider.yml", False
+    checked = versions(yaml.safe_load(provider.read_text()).get("cluster_provider", "") if provider.exists() else "")
+    for directory in map(Path, sys.argv[1:]):
+        count, found = problems(directory, checked)
+        print(
+            "\n".join(
+                [*found, f"{count - len(found)} of {count} objects in {directory} satisfy the schemas of Kubernetes {' and '.join(checked)}"]
+            )
+        )
+        wrong = wrong or bool(found) or not count
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -68,6 +68,5 @@ class FilterModule:
             "basic_auth": _shim(_basic_auth),
             "checksum": _shim(_checksum),
             "manifest": _shim(_manifest),
-            "missing_storage_classes": _shim(_workloads.missing_storage_classes),
             "object_changes": _shim(_workloads.object_changes),
         }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _placing, _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _ownership, _placing, _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
@@ -34,6 +34,7 @@ class FilterModule:
             _containers.advertised_address,
             _containers.go_memory_limit,
             _containers.probes,
+            _ownership.removal_plan,
             _wiring.alloy_settings,
             _wiring.arrows,
             _wiring.data_sources,
@@ -54,7 +55,6 @@ class FilterModule:
             _wiring.otlp_processors,
             _wiring.otlp_translation,
             _placing.placed,
-            _placing.storage_classes,
             _wiring.pod_security,
             _wiring.port,
             _wiring.ports,

@@ -46,6 +46,11 @@ class Answer:
         return f"HTTP {self.status}: {' '.join(self.text.split())[:300] or '(empty)'}"
 
 
+def inside(kubeconfig: str, context: str) -> bool:
+    """Whether the credentials are those of the pod in which this runs: nothing else is named, as kubernetes.core has it, too."""
+    return not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ
+
+
 class Cluster:
     """One namespace of a cluster, seen through its API server."""
 
@@ -54,9 +59,8 @@ class Cluster:
         self.namespace = namespace
         self.timeout = timeout
         self._configuration = client.Configuration()
-        inside = not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ
         try:
-            if inside:
+            if inside(kubeconfig, context):
                 config.load_incluster_config(client_configuration=self._configuration)
             else:
                 config.load_kube_config(kubeconfig or None, context or None, self._configuration, persist_config=False)
@@ -65,6 +69,11 @@ class Cluster:
                 f"no usable kubeconfig ({kubeconfig or 'the default one'}, context {context or 'the current one'}): {error}"
             ) from error
         self._api = client.ApiClient(self._configuration)
+
+    @property
+    def server(self) -> str:
+        """The address of the API server."""
+        return str(self._configuration.host)
 
     def request(
         self, method: str, path: str, query: Query = (), headers: Mapping[str, str] | None = None, body: bytes | None = None

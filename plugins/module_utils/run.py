@@ -275,10 +275,11 @@ class Run:
         sample = Sample(via, float(len(sent.samples) + 1), int(time.time() * 1000))
         line = f"verify {self.nonce} {via}"
         attributes = {"run": self.nonce, "via": via}
-        for path, body in (
-            ("/v1/metrics", otlp.metrics_json(self._resource(), GAUGE, attributes, sample.value, sample.milliseconds)),
-            ("/v1/logs", otlp.logs_json(self._resource(), line, sample.milliseconds)),
-        ):
+        bodies = [("/v1/metrics", otlp.metrics_json(self._resource(), GAUGE, attributes, sample.value, sample.milliseconds))]
+        # Without a store for them the collector has no pipeline for logs, and answers 404.
+        if self.has("loki"):
+            bodies.append(("/v1/logs", otlp.logs_json(self._resource(), line, sample.milliseconds)))
+        for path, body in bodies:
             try:
                 answer = post(path, body)
                 reason = answer.excerpt() if answer.status != 200 else otlp.rejected(answer.json())

@@ -149,8 +149,8 @@ DUTY_METRICS = {
 def neglected(duties: Sequence[Duty], page: Mapping[tuple[str, str, Labels], float], now: float) -> list[str]:
     """Return a sentence for each duty that has only failed so far, or that has not succeeded for too long.
 
-    `page` has the metrics of all pods of a store: (pod, name, labels) -> value; one pod does the work for all of them. A store that is younger
-    than a duty's `within`, and has not failed in it, is no problem: it may not have had its turn.
+    `page` has the metrics of all pods of a store: (pod, name, labels) -> value; one pod does the work for all of them. A store that is
+    younger than a duty's `within`, and has not failed in it, is no problem: it may not have had its turn.
     """
 
     def values(name: str, label: tuple[str, str] | None = None) -> list[float]:

@@ -12,6 +12,9 @@ description:
     checks them against the roles' argument specifications and against each other, and sets the fact C(observability_stack),
     the model that the filters of this collection take.
   - Talks to nothing. When anything is wrong, it fails with all problems at once, each with the variable, its value and what would be right.
+  - A variable that is nearly one of the collection's is a problem; one that only begins like one is mentioned in a warning.
+  - Expressions in C(prometheus_rules) are parsed when the Python package C(promql-parser) is installed; otherwise only their brackets and
+    quotes are looked at, with a warning.
 attributes:
   check_mode:
     description: Does the same in check mode.

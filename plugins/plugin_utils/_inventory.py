@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     _maps.text_problems,
     _maps.small_problems,
     _maps.grafana_problems,
+    _prometheus_inputs.global_problems,
     _prometheus_inputs.scrape_problems,
     _prometheus_inputs.rule_problems,
     _volumes.retention_problems,
@@ -69,14 +70,14 @@ def _read(path: str) -> Any:
 @functools.cache
 def known() -> Known:
     """Return the variables of this collection, out of its roles."""
-    specs: dict[str, dict[str, Any]] = {}
+    # One type for what every component's pods can be given, documented where it is used.
+    pod = _read("roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]
+    specs: dict[str, dict[str, Any]] = {_placing.STACK_POD: pod}
     defaults: dict[str, Any] = dict(_stack.STACK_DEFAULTS)
     for role in ROLES:
-        specs |= _read(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+        options = _read(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+        specs |= {name: pod if name == f"{role}_pod" else spec for name, spec in options.items()}
         defaults |= _read(f"roles/{role}/defaults/main.yml") or {}
-    # One type for what the pods of every component can be given, documented where it is used.
-    pod = _read("roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]
-    specs |= dict.fromkeys((_placing.STACK_POD, *(f"{component}_pod" for component in _stack.NEEDS)), pod)
     return Known(specs, defaults)
 
 
@@ -173,21 +174,24 @@ def _typed(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
             continue
         problem = _unlike(name, spec, value)
         if not problem:
-            result = ArgumentSpecValidator({name: spec}).validate({name: value})
-            problem = " and ".join(result.error_messages)
+            try:
+                result = ArgumentSpecValidator({name: spec}).validate({name: value})
+                problem = " and ".join(result.error_messages)
+            except TypeError:  # Ansible sorts the keys that it does not know
+                problem = "every key in it should be text"
         if problem:
             yield wrong(name, "", value, problem)
             values[name] = known().defaults.get(name)
         else:
-            found = result.validated_parameters[name]
-            values[name] = _without_nothing(found) if "options" in spec else found
+            converted = result.validated_parameters[name]
+            values[name] = _given(converted) if "options" in spec else converted
 
 
-def _without_nothing(value: Any) -> Any:
-    """Return a value without the keys that were left out, which the validation of options fills with None."""
+def _given(value: Any) -> Any:
+    """Return a value without the keys that were left out, which the validation of options fills with nothing."""
     if isinstance(value, dict):
-        return {name: _without_nothing(item) for name, item in value.items() if item is not None}
-    return [_without_nothing(item) for item in value] if isinstance(value, list) else value
+        return {name: _given(item) for name, item in value.items() if item is not None}
+    return [_given(item) for item in value] if isinstance(value, list) else value
 
 
 def _unlike(name: str, spec: Mapping[str, Any], value: Any) -> str:

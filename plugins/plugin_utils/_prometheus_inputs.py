@@ -95,6 +95,20 @@ def scrape_problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
         yield from _job(title, job, stack)
 
 
+def global_problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
+    """Return a sentence for each duration in the section `global` of `prometheus_config` that Prometheus would reject."""
+    name = "prometheus_config"
+    section = values[name].get("global") if isinstance(values[name], Mapping) else None
+    for key, value in section.items() if isinstance(section, Mapping) else ():
+        if key in ("scrape_timeout", "evaluation_interval", "rule_query_offset"):
+            found = _duration(value)
+            if found is None:
+                yield wrong(name, f"global.{key}", value, "it should be a duration like 10s or 1m")
+            elif key == "scrape_timeout" and 0 < stack.scrape_interval < found:
+                right = f"it should be at most prometheus_scrape_interval ({values['prometheus_scrape_interval']})"
+                yield wrong(name, f"global.{key}", value, right)
+
+
 def _job(title: str, job: Mapping[Any, Any], stack: Stack) -> Iterator[str]:
     for key, value in job.items():
         if key not in _JOB_KEYS and key not in _DISCOVERY:
@@ -166,9 +180,10 @@ def _wired(name: str, path: str, labels: Any) -> Iterator[str]:
 # --- rules --------------------------------------------------------------------------------------------------------------
 
 
-def rule_problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
+def rule_problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
     """Return a sentence for each rule file of the inventory that Prometheus would reject, or that takes the place of one of the stack."""
     files = values[RULES]
+    own = {rule.get("record") for group in _wiring.heartbeat_rules(stack)["groups"] for rule in group["rules"]}
     for file, content in files.items() if isinstance(files, Mapping) else ():
         if not isinstance(file, str) or not _FILE_NAME.fullmatch(file):
             yield wrong(RULES, str(file), content, "a file is named with letters, digits and - . _ (without a directory)")
@@ -183,6 +198,9 @@ def rule_problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
         for key in content.keys() - {"groups"}:
             yield wrong(RULES, f"{file}.{key}", content[key], f"a file of rules has groups only{nearest(key, ('groups',))}")
         yield from _groups(str(file), content["groups"])
+    for path, rule in _rules(files):
+        if isinstance(rule.get("record"), str) and rule["record"] in own:
+            yield wrong(RULES, f"{path}, record", rule["record"], "the stack records that itself; take another name")
 
 
 def _groups(file: str, groups: list[Any]) -> Iterator[str]:
@@ -240,20 +258,26 @@ def _rule(path: str, rule: Any) -> Iterator[str]:
     yield from _wired(RULES, f"{path}, labels", rule.get("labels"))
 
 
-def expressions(files: Any) -> Iterator[tuple[str, str]]:
-    """Return place and text of every expression in the rule files of the inventory, those aside that `rule_problems` rejects."""
+def _rules(files: Any) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Return place and content of every rule in the rule files of the inventory, those aside that `rule_problems` rejects as a whole."""
     for file, content in files.items() if isinstance(files, Mapping) else ():
         groups = content.get("groups") if isinstance(content, Mapping) else None
         for group in groups if isinstance(groups, list) else ():
             rules = group.get("rules") if isinstance(group, Mapping) else None
             for number, rule in enumerate(rules if isinstance(rules, list) else (), start=1):
-                if isinstance(rule, Mapping) and isinstance(rule.get("expr"), str) and rule["expr"].strip():
-                    yield f"{file}.{group.get('name')}, rule {number}, expr", rule["expr"]
+                if isinstance(rule, Mapping):
+                    yield f"{file}.{group.get('name')}, rule {number}", rule
+
+
+def _expressions(files: Any) -> Iterator[tuple[str, str]]:
+    for path, rule in _rules(files):
+        if isinstance(rule.get("expr"), str) and rule["expr"].strip():
+            yield f"{path}, expr", rule["expr"]
 
 
 def expression_problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
     """Return a sentence for each expression of the rule files that is no PromQL."""
-    for path, text in expressions(values[RULES]):
+    for path, text in _expressions(values[RULES]):
         try:
             _parse(text)
         except ValueError as error:
@@ -292,5 +316,5 @@ def _parse(text: str) -> None:
 
 def unchecked_expressions(values: Mapping[str, Any]) -> Iterator[str]:
     """Return a warning where the inventory has expressions and nothing here can read them."""
-    if parser() is None and any(expressions(values[RULES])):
+    if parser() is None and any(_expressions(values[RULES])):
         yield f"the expressions of {RULES} were only looked over: `pip install promql-parser` to have them checked"

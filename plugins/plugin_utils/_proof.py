@@ -65,14 +65,15 @@ def verify_plan(stack: Stack) -> dict[str, Any]:
         "scrape_interval": stack.scrape_interval,
         "log_source": stack.log_source,
         "ingress": {"class": stack.ingress_class, "tls_secret": stack.tls_secret, "routes": routes},
-        "arrows": [_with_ingress(stack, arrow) for arrow in _wiring.arrows(stack)],
+        "arrows": [_with_third(stack, arrow) for arrow in _wiring.arrows(stack)],
     }
 
 
-def _with_ingress(stack: Stack, arrow: dict[str, Any]) -> dict[str, Any]:
-    """Add the ingress to what an arrow from a user needs."""
-    closed = ["ingress_nginx"] if arrow["source"] == "user" and not stack.has("ingress_nginx") else []
-    return {**arrow, "off": [*arrow["off"], *closed]}
+def _with_third(stack: Stack, arrow: dict[str, Any]) -> dict[str, Any]:
+    """Add what an arrow needs beside its two ends: users come in through the ingress, and Alloy reads no log where Loki takes none."""
+    third = "ingress_nginx" if arrow["source"] == "user" else "loki" if arrow["name"] == "application-alloy" else ""
+    missing = [third] if third and not stack.has(third) else []
+    return {**arrow, "off": [*arrow["off"], *missing]}
 
 
 _MARKS = {"ok": "ok", "failed": "FAILED", "not tested": "not tested"}

@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import _placing
@@ -31,6 +32,8 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_images": {},
     "observability_kubeconfig": "",
     "observability_context": "",
+    "observability_current_context": False,
+    "observability_output_directory": "",
     "observability_outage_horizon": "10m",
     "observability_samples_per_second": 5000,
     "observability_log_bytes_per_second": 262144,
@@ -72,6 +75,8 @@ _DIGEST = re.compile(r"sha256:[a-f0-9]{64}")
 # Words that YAML takes for something else than a string; manifests write names without quotes.
 _YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 _CLUSTER_NAME_LENGTH = 40
+# They belong to the cluster itself, or to everybody.
+RESERVED_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _LABEL_VALUE_LENGTH = 63
 # Set by the wiring on every scraped or forwarded sample; a site must not set them as well.
 RESERVED_LABELS = ("cluster", "prom_ha_group", "__replica__", "collector")
@@ -97,11 +102,12 @@ class Stack:
     Durations are seconds, sizes Kubernetes quantities, rates per second over the whole cluster. `images` maps a component to its full
     reference, `hosts` a component to its public host name, `replicas` a component to its number of pods (Alloy runs one per node
     and has none), `enabled` is the set of components that are switched on, `pods` what a site adds to the pods of each (see `_placing`).
+    `output_directory` is an absolute path on the machine that runs Ansible. `namespace_state` is what preflight has found (`absent`,
+    `ours` or `foreign`), and empty before.
     """
 
     cluster_name: str
     namespace: str
-    domain: str
     profile: str
     tenant: str
     storage_class: str
@@ -123,7 +129,15 @@ class Stack:
     ingress_dialect: str
     ingress_class: str
     ingress_open_paths: dict[str, tuple[str, ...]]
+    ingress_install: bool
+    tls_source: str
     tls_secret: str
+    sample_namespace: str
+    adopt_namespace: bool
+    storage_check: bool
+    current_context: bool
+    output_directory: str
+    namespace_state: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain dict (of dicts, lists and scalars) in which the model travels through Ansible."""
@@ -135,7 +149,7 @@ class Stack:
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(model, Mapping) or set(model) != names:
             raise ValueError(
-                "expected the checked model `observability_stack`, which lookup('observability.stack.stack') makes from the inventory"
+                "expected the checked model `observability_stack`, which observability.stack.check_inventory makes of the inventory"
             )
         values = dict(model)
         values["enabled"] = tuple(values["enabled"])
@@ -210,6 +224,18 @@ class _Check:
         elif not _is_word(found):
             self.refuse(name, "it should start with a letter and be no word that YAML takes for something else, like `on` or `no`")
         return str(found)
+
+    def namespace(self, name: str) -> str:
+        found = self.label(name)
+        if found in RESERVED_NAMESPACES:
+            self.refuse(name, "it should be a namespace of the stack's own; this one belongs to the cluster itself")
+        return found
+
+    def switch(self, name: str) -> bool:
+        found = self.values[name]
+        if not isinstance(found, bool):
+            self.refuse(name, "it should be true or false")
+        return found is True
 
     def host(self, name: str) -> str:
         found = self.values[name]
@@ -287,12 +313,11 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             f"it should be at least observability_outage_horizon ({values['observability_outage_horizon']}), "
             "or samples that were queued during an outage are refused after it",
         )
-    if not isinstance(values["observability_allow_overrides"], bool):
-        check.refuse("observability_allow_overrides", "it should be true or false")
+    check.switch("observability_allow_overrides")
+    check.host("observability_domain")
     stack = Stack(
         cluster_name=str(cluster_name),
-        namespace=check.label("observability_namespace"),
-        domain=check.host("observability_domain"),
+        namespace=check.namespace("observability_namespace"),
         profile=str(values["observability_profile"]),
         tenant=str(tenant),
         storage_class=str(storage_class),
@@ -314,19 +339,37 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         ingress_dialect=check.one_of("ingress_nginx_dialect", ("f5", "community")),
         ingress_class=check.label("ingress_nginx_class"),
         ingress_open_paths=_open_paths(check),
+        ingress_install=check.switch("ingress_nginx_install"),
+        tls_source=check.one_of("ingress_nginx_tls_source", ("self_signed", "existing", "cert_manager")),
         tls_secret=check.label("ingress_nginx_tls_secret"),
+        sample_namespace=check.namespace("sample_application_namespace"),
+        adopt_namespace=check.switch("namespaces_adopt"),
+        storage_check=check.switch("storage_check"),
+        current_context=check.switch("observability_current_context"),
+        output_directory=_output_directory(check),
+        namespace_state="",
     )
+    if "sample_application" in enabled and stack.sample_namespace == stack.namespace:
+        check.refuse("sample_application_namespace", "it should be another one than observability_namespace")
     both = {"observability_cluster_name", "observability_namespace"}
     if not both & check.refused and len(f"{stack.namespace}.{stack.cluster_name}") > _LABEL_VALUE_LENGTH:
         check.refuse(
             "observability_cluster_name",
-            "it and observability_namespace are the instance label of every object, which has at most "
-            f"{_LABEL_VALUE_LENGTH - 1} characters of them together",
+            f"it and observability_namespace are the instance label of every object, which has at most {_LABEL_VALUE_LENGTH - 1} "
+            "characters of them together",
         )
     _check_sizes(check)
     if check.problems:
         raise InventoryError(check.problems, stack)
     return stack
+
+
+def _output_directory(check: _Check) -> str:
+    found = check.values["observability_output_directory"]
+    if not isinstance(found, str):
+        check.refuse("observability_output_directory", "it should be a directory, or empty: `build` in the working directory")
+        return ""
+    return str(Path(found or "build").expanduser().absolute())
 
 
 def _enabled(check: _Check) -> tuple[str, ...]:

@@ -181,7 +181,7 @@ def external_labels(stack: Stack) -> dict[str, str]:
     return {
         **{name: value.replace("$", "$$") for name, value in stack.external_labels.items()},
         "cluster": stack.cluster_name,
-        HA_GROUP_LABEL: f"{stack.namespace}-prometheus",
+        HA_GROUP_LABEL: instance(stack),
         HA_REPLICA_LABEL: "${POD_NAME}",
     }
 

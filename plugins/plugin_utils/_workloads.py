@@ -190,20 +190,3 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return {key: leaf for number, item in enumerate(value) for key, leaf in _leaves(item, f"{path}[{number}]").items()}
     return {path: value}
-
-
-def missing_storage_classes(classes: Sequence[Mapping[str, Any]], wanted: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each StorageClass that a cluster lacks.
-
-    `wanted` maps the name of each one, empty for the cluster's default one, to the variable that names it.
-    """
-    default = "storageclass.kubernetes.io/is-default-class"
-    names = sorted(item["metadata"]["name"] for item in classes)
-    has_default = any((item["metadata"].get("annotations") or {}).get(default) == "true" for item in classes)
-    there = f"it has: {', '.join(names) or 'none'}"
-    return [
-        f"{variable} is {name!r}; "
-        + (f"the cluster has no such StorageClass, {there}" if name else f"name one, the cluster has no default, {there}")
-        for name, variable in wanted.items()
-        if (name not in names if name else not has_default)
-    ]

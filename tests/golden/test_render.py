@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import itertools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,12 +27,12 @@ import yaml
 from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _stack
 from ansible_collections.observability.stack.plugins.plugin_utils._wiring import ARROWS
 
+from tests import schemas
 from tests.inventories import ROOT, load, values
 from tests.lab import build, images
 
 EXPECTED = Path(__file__).parent / "expected"
 VARIANTS = Path(__file__).parent / "inventories"
-KUBERNETES = "1.36"
 # A run of ansible-playbook each, and the clusters of its inventory.
 SOURCES: dict[Path, list[str]] = {
     **{path: [path.name] for path in sorted((ROOT / "inventories").iterdir())},
@@ -178,8 +181,8 @@ def pods_of(cluster: str, rendered: Rendered) -> list[Pod]:
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_every_object_follows_the_schema_of_kubernetes(cluster: str, rendered: Rendered) -> None:
-    for _, item in objects_of(cluster, rendered):
-        kubernetes_validate.validate(item, KUBERNETES, strict=True)
+    for version, (_, item) in itertools.product(schemas.versions(), objects_of(cluster, rendered)):
+        kubernetes_validate.validate(item, version, strict=True)
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -260,6 +263,18 @@ def test_pods_satisfy_the_restricted_pod_security_standard(cluster: str, rendere
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
+def test_containers_have_the_capabilities_that_files_of_their_image_need_and_no_other(cluster: str, rendered: Rendered) -> None:
+    for pod in pods_of(cluster, rendered):
+        needed = {text.partition("=")[0] for text in images.table()[pod.component]["capabilities"].values()}
+        added = pod.spec["containers"][0]["securityContext"]["capabilities"].get("add", [])
+        if pod.component != "alloy":
+            assert {f"cap_{name.lower()}" for name in added} == needed, pod.component
+        # What runs first is a program of the system (`cp`), whose file has none.
+        for container in pod.spec.get("initContainers", []):
+            assert "add" not in container["securityContext"]["capabilities"], pod.component
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
 def test_pods_run_on_linux_and_what_they_write_has_a_limit(cluster: str, rendered: Rendered) -> None:
     for pod in pods_of(cluster, rendered):
         assert pod.spec["nodeSelector"]["kubernetes.io/os"] == "linux"
@@ -304,18 +319,6 @@ def test_what_has_a_volume_or_an_account_of_its_own_is_known(cluster: str, rende
         )
         assert claimed == (pod.component in _placing.VOLUMES)
         assert ("serviceAccountName" in pod.spec) == (pod.component not in _placing.NO_ACCOUNT)
-
-
-@pytest.mark.parametrize("cluster", CLUSTERS)
-def test_containers_have_the_capabilities_that_files_of_their_image_need_and_no_other(cluster: str, rendered: Rendered) -> None:
-    for pod in pods_of(cluster, rendered):
-        needed = {text.partition("=")[0] for text in images.table()[pod.component]["capabilities"].values()}
-        added = pod.spec["containers"][0]["securityContext"]["capabilities"].get("add", [])
-        if pod.component != "alloy":
-            assert {f"cap_{name.lower()}" for name in added} == needed, pod.component
-        # What runs first is a program of the system (`cp`), whose file has none.
-        for container in pod.spec.get("initContainers", []):
-            assert "add" not in container["securityContext"]["capabilities"], pod.component
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -416,21 +419,100 @@ def configuration(cluster: str, component: str, rendered: Rendered, folder: Path
     return arguments
 
 
+# A component's program as the lab names it -> the component, and where its image has the program.
+IN_IMAGES = {
+    "promtool": ("prometheus", "/bin/promtool"),
+    "mimir": ("mimir", "/bin/mimir"),
+    "loki": ("loki", "/usr/bin/loki"),
+    "otelcol-k8s": ("otel_collector", "/otelcol-k8s"),
+    "alloy": ("alloy", "/bin/alloy"),
+}
+
+
+@pytest.fixture(autouse=True)
+def checked_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the only directory that a program in a container is given, read-only."""
+    monkeypatch.setenv("CHECKED_FOLDER", str(tmp_path))
+
+
+@functools.cache
+def docker_lacks(reference: str) -> str:
+    """Return why Docker cannot run an image, which it pulls if need be; an empty text when it can."""
+    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        return "no Docker engine answers"
+    for command in (["image", "inspect"], ["pull", "--quiet"]):
+        done = subprocess.run(["docker", *command, reference], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return ""
+    return f"Docker neither has nor gets {reference}: {done.stderr.strip()}"
+
+
 def binary(name: str) -> Path:
-    """Return a component's program, or skip the test where there is none."""
+    """Return a component's program: one of this machine, or the one in its image; skip the test where there is neither.
+
+    Where the stack itself is to run with kind, that is a failure.
+    """
     given = Path(os.environ.get("LAB_BIN_DIR", "/nonexistent")) / name
     if given.exists():
         return given
     try:
         return build.binary(name)
     except build.BuildError as error:
-        pytest.skip(str(error))
+        missing = str(error)
+    component, path = IN_IMAGES[name]
+    reference = images.versions()[component]
+    if reason := docker_lacks(reference):
+        (pytest.fail if os.environ.get("PROVIDER") == "kind" else pytest.skip)(f"{missing}; {reason}")
+    folder = os.environ["CHECKED_FOLDER"]
+    script = Path(folder) / f"{name}-in-docker"
+    command = ["docker", "run", "--rm", "--network=none", "--security-opt=label=disable", f"--user={os.getuid()}:{os.getgid()}"]
+    command += [f"--volume={folder}:{folder}:ro", f"--entrypoint={path}", reference]
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    script.chmod(0o755)
+    return script
 
 
 def accept(command: list[str | Path], **environment: str) -> None:
     """Fail with what a program says, unless it ends well."""
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def without_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the lab has built, and what it was given."""
+
+    def none(name: str) -> Path:
+        raise build.BuildError(f"{name} is not built")
+
+    monkeypatch.delenv("LAB_BIN_DIR", raising=False)
+    monkeypatch.setattr(build, "binary", none)
+
+
+@pytest.mark.usefixtures("without_binaries")
+def test_with_kind_a_checker_that_cannot_run_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "docker_lacks", lambda reference: f"Docker has no {reference}")
+    monkeypatch.setenv("PROVIDER", "lab")
+    with pytest.raises(pytest.skip.Exception, match=r"loki is not built; Docker has no docker\.io/grafana/loki"):
+        binary("loki")
+    monkeypatch.setenv("PROVIDER", "kind")
+    with pytest.raises(pytest.fail.Exception, match=r"loki is not built; Docker has no docker\.io/grafana/loki"):
+        binary("loki")
+
+
+@pytest.mark.usefixtures("without_binaries")
+def test_a_checker_in_its_image_sees_only_what_it_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(globals(), "docker_lacks", lambda _: "")
+    script = binary("promtool")
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    given = subprocess.run([script, "check", "config", "a file"], capture_output=True, text=True, check=True).stdout.splitlines()
+    reference = images.versions()["prometheus"]
+    assert given[-5:] == ["--entrypoint=/bin/promtool", reference, "check", "config", "a file"]
+    assert {argument for argument in given if "volume" in argument} == {f"--volume={tmp_path}:{tmp_path}:ro"}
+    assert "--network=none" in given
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

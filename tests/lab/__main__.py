@@ -12,7 +12,7 @@ from tests.lab.addresses import addresses
 from tests.lab.cluster import LabError
 from tests.lab.interface import Provider, ProviderError
 from tests.lab.packages import PackageError
-from tests.lab.providers import Lab, choose, hand_over, withdraw
+from tests.lab.providers import Lab, choose, hand_over, made, record, withdraw
 
 ERRORS = (LabError, ProviderError, PackageError, build.BuildError, TimeoutError, ValueError)
 
@@ -41,9 +41,13 @@ def _lab(provider: Provider, command: str) -> Lab:
 
 def _run(options: argparse.Namespace) -> None:
     start = time.monotonic()
-    provider = choose(_say)
+    before = made()
+    provider = choose(_say, made=before)
     match options.command:
         case "up":
+            if before not in ("", provider.name):
+                _say(f"the {before} cluster that was made from here stays; to remove it: PROVIDER={before} make down")
+            record(provider)
             changed = provider.up()
             hand_over(provider)
             for line in provider.status():
@@ -54,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
                 build.build_all(build.components(), _say)
         case "down":
             provider.down()
-            withdraw()
+            withdraw(provider)
             _say(f"{provider.name}: down")
         case "status":
             for line in provider.status():

@@ -8,19 +8,33 @@ from typing import Any
 
 from ansible_collections.observability.stack.plugins.module_utils.ingress import split_address
 from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError
 
 from tests.lab import build
-from tests.lab.interface import Provider
+from tests.lab.interface import Provider, ProviderError
 
 OURS = "app.kubernetes.io/part-of=observability-stack"
 
 
 def addresses(provider: Provider) -> list[str]:
-    """Return lines for people: every host, how a machine finds it, and the commands that show the credentials."""
+    """Return lines for people: every host, how a machine finds it, and the commands that show the credentials.
+
+    Raises ProviderError when there is no cluster, or it does not answer.
+    """
     connection = provider.connection()
-    config.load_kube_config(str(connection.kubeconfig), connection.context)
-    ingresses = client.NetworkingV1Api().list_ingress_for_all_namespaces(label_selector=OURS).items
-    secrets = client.CoreV1Api().list_secret_for_all_namespaces(label_selector=OURS).items
+    if not connection.kubeconfig.is_file():
+        raise ProviderError(f"there is no kubeconfig {connection.kubeconfig}, and so no cluster; `make up` makes one")
+    try:
+        config.load_kube_config(str(connection.kubeconfig), connection.context)
+        ingresses = client.NetworkingV1Api().list_ingress_for_all_namespaces(label_selector=OURS, _request_timeout=10).items
+        secrets = client.CoreV1Api().list_secret_for_all_namespaces(label_selector=OURS, _request_timeout=10).items
+    except ConfigException as error:
+        raise ProviderError(f"the context {connection.context} of {connection.kubeconfig} cannot be used: {error}") from error
+    except client.ApiException as error:
+        raise ProviderError(f"the cluster of {connection.kubeconfig} rejects the request: {error.status} {error.reason}") from error
+    except HTTPError as error:
+        raise ProviderError(f"the cluster of {connection.kubeconfig} does not answer; does it run? `make up` starts it") from error
     program = shutil.which("kubectl") or (build.binary("kubectl") if provider.name == "lab" else "kubectl")
     kubectl = f"{program} --kubeconfig={connection.kubeconfig} --context={connection.context}"
     entry = str(provider.variables().get("verify_ingress_address", "")) or _published(ingresses)

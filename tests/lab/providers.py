@@ -12,11 +12,12 @@ import yaml
 from tests.lab import images, network
 from tests.lab.cluster import Cluster
 from tests.lab.interface import Connection, Provider, ProviderError, Say
-from tests.lab.kind import Kind, unusable
+from tests.lab.kind import Kind, Settings, unusable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Where a controller that the role installs in the lab is reached, on every node.
 NODE_PORTS = {"http": 30080, "https": 30443}
+BUILD = REPOSITORY / "build"
 
 
 class Existing:
@@ -51,9 +52,8 @@ class Existing:
 
     def load_image(self, name: str) -> None:
         """Refuse: the images of a cluster of your own come from its registry."""
-        raise ProviderError(
-            f"the image of {name} cannot be loaded into your own cluster: push {images.versions()[name]} to a registry it pulls from"
-        )
+        reference = images.versions().get(name, "it")
+        raise ProviderError(f"the image of {name} cannot be loaded into your own cluster: push {reference} to a registry it pulls from")
 
     def variables(self) -> dict[str, Any]:
         """Return nothing: the inventory says all about your own cluster."""
@@ -128,12 +128,13 @@ class Lab:
         }
 
 
-def choose(say: Say, environment: Mapping[str, str] = os.environ) -> Provider:
-    """Return the provider that PROVIDER names, or else kind when it can work here, or else the lab.
+def choose(say: Say, environment: Mapping[str, str] = os.environ, made: str = "") -> Provider:
+    """Return the provider that PROVIDER names, or else that of the cluster `made` from here, or else kind if it can work, or the lab.
 
     Raises ProviderError when it names none of them, or one that lacks something.
     """
-    name = environment.get("PROVIDER") or "auto"
+    asked = environment.get("PROVIDER") or ""
+    name = asked or made or "auto"
     if name == "existing":
         return Existing(environment)
     if name == "lab":
@@ -142,14 +143,31 @@ def choose(say: Say, environment: Mapping[str, str] = os.environ) -> Provider:
         raise ProviderError(f"PROVIDER is {name!r}; it can be existing, kind or lab, or left out")
     reason = unusable()
     if reason is None:
-        return Kind(say)
+        return Kind(say, Settings.read(environment))
     if name == "kind":
+        if not asked:
+            raise ProviderError(f"the cluster that was made from here is a kind cluster, and {reason}; PROVIDER=lab means the lab")
         raise ProviderError(f"PROVIDER=kind cannot work: {reason}")
     say(f"provider lab ({reason})")
     return Lab(say)
 
 
-def hand_over(provider: Provider, folder: Path = REPOSITORY / "build") -> Path:
+def made(folder: Path = BUILD) -> str:
+    """Return the provider of the cluster that was made from this checkout and not removed, or an empty text."""
+    try:
+        return (folder / "cluster").read_text().strip()
+    except OSError:
+        return ""
+
+
+def record(provider: Provider, folder: Path = BUILD) -> None:
+    """Note whose cluster is about to be made, so that every later command means that one, also after an interrupted `up`."""
+    if provider.name != "existing":
+        folder.mkdir(exist_ok=True)
+        (folder / "cluster").write_text(f"{provider.name}\n")
+
+
+def hand_over(provider: Provider, folder: Path = BUILD) -> Path:
     """Write what Ansible needs to know about the provider's cluster, as extra variables; return the file.
 
     All of it is known before there is a cluster. `kubeconfig` beside it is the cluster's, as soon as it has one
@@ -166,6 +184,7 @@ def hand_over(provider: Provider, folder: Path = REPOSITORY / "build") -> Path:
             draft.rename(target)
         connection = Connection(target, connection.context)
     variables = {
+        "cluster_provider": provider.name,
         "observability_kubeconfig": str(connection.kubeconfig),
         "observability_context": connection.context,
         **provider.variables(),
@@ -179,9 +198,11 @@ def hand_over(provider: Provider, folder: Path = REPOSITORY / "build") -> Path:
     return path
 
 
-def withdraw(folder: Path = REPOSITORY / "build") -> None:
-    """Remove the kubeconfig of a cluster that is no more; what Ansible is told holds for the next one as well."""
+def withdraw(provider: Provider, folder: Path = BUILD) -> None:
+    """Remove the kubeconfig of a cluster that is no more, and the note of it; what Ansible is told holds for the next one as well."""
     (folder / "kubeconfig").unlink(missing_ok=True)
+    if made(folder) == provider.name:
+        (folder / "cluster").unlink()
 
 
 def _file_with(context: str, paths: list[Path]) -> Path:

@@ -112,6 +112,6 @@ def test_a_password_and_its_hash_stand_in_one_secret() -> None:
 
 
 def test_filters_over_objects_take_registered_results() -> None:
-    result = {"resources": [{"metadata": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}]}
-    assert render("result.resources | observability.stack.missing_storage_classes({'local': 'x'})", result=result) == []
+    result = {"data": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}
+    assert render("result.data | observability.stack.base64_values", result=result) == {"name": "bG9jYWw="}
     assert set(objects.FilterModule().filters()) & set(wiring.FilterModule().filters()) == set()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
-from tests.lab import images, kind
-from tests.lab.addresses import describe
+import tests.failover.__main__ as failover
+from tests import schemas
+from tests.lab import __main__ as command_line
+from tests.lab import images, kind, providers
+from tests.lab.addresses import addresses, describe
 from tests.lab.cluster import MANIFESTS
-from tests.lab.interface import ProviderError
-from tests.lab.providers import Existing, Lab, choose, hand_over, withdraw
+from tests.lab.interface import Connection, Provider, ProviderError
+from tests.lab.providers import Existing, Lab, choose, hand_over, made, record, withdraw
 
 
 @pytest.fixture
@@ -52,6 +56,8 @@ def test_images_cannot_be_loaded_into_your_own_cluster(kubeconfig: Path) -> None
     provider = Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "mine"})
     with pytest.raises(ProviderError, match=r"push localhost/.*sample-application"):
         provider.load_image("sample_application")
+    with pytest.raises(ProviderError, match="the image of nonsense cannot be loaded"):
+        provider.load_image("nonsense")
 
 
 def test_an_unknown_provider_is_refused() -> None:
@@ -73,11 +79,82 @@ def test_kind_by_name_without_docker_is_an_error_and_not_another_provider() -> N
 
 
 @pytest.mark.usefixtures("lab_folder")
+def test_every_command_means_the_cluster_that_was_made_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "unusable", lambda: None)
+    lab = choose(print, {"PROVIDER": "lab"})
+    assert made(tmp_path) == ""
+    record(lab, tmp_path)
+    # Docker would be there; without the note this were kind.
+    assert choose(print, {}, made(tmp_path)).name == "lab"
+    assert choose(print, {"PROVIDER": "kind"}, made(tmp_path)).name == "kind"
+    withdraw(choose(print, {"PROVIDER": "kind"}), tmp_path)
+    assert made(tmp_path) == "lab"
+    withdraw(lab, tmp_path)
+    assert made(tmp_path) == ""
+
+
+@pytest.mark.usefixtures("without_docker", "lab_folder")
+@pytest.mark.parametrize("command", ["down", "status", "up", "addresses"])
+def test_with_docker_off_a_kind_cluster_does_not_become_the_lab(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PROVIDER", raising=False)
+    monkeypatch.setattr(command_line, "made", lambda: "kind")
+    monkeypatch.setattr("sys.argv", ["lab", command])
+    assert command_line.main() == 1
+    assert "is a kind cluster, and no Docker engine answers; PROVIDER=lab means the lab" in capsys.readouterr().err
+
+
+def test_your_own_cluster_is_not_noted_as_made_from_here(kubeconfig: Path, tmp_path: Path) -> None:
+    record(Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "mine"}), tmp_path)
+    assert made(tmp_path) == ""
+
+
+@pytest.mark.usefixtures("lab_folder")
+def test_the_provider_is_told_by_name_and_never_by_its_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config"
+    config.write_text(yaml.safe_dump({"contexts": [{"name": "kind-mine"}, {"name": "lab"}]}))
+    told: list[str] = []
+
+    class Told(Exception):  # noqa: N818 - ends the run where the faults would begin
+        pass
+
+    def scene(*arguments: object) -> None:
+        told.append(str(arguments[2]))
+        raise Told
+
+    monkeypatch.setattr(failover, "Cluster", FakeCluster)
+    monkeypatch.setattr(failover, "choose_node", lambda *_: "node")
+    monkeypatch.setattr(failover, "Scene", scene)
+    clusters: list[Provider] = [Existing({"KUBECONFIG": str(config), "KUBE_CONTEXT": context}) for context in ("kind-mine", "lab")]
+    clusters += [Lab(print), kind.Kind(print, kind.Settings.read({}))]
+    for provider in clusters:
+        variables = [failover.VARIABLES[0], hand_over(provider, tmp_path / "build")]
+        options = failover._parser().parse_args(["--variables", *map(str, variables)])
+        with pytest.raises(Told):
+            failover._run(options)
+    assert told == ["existing", "existing", "lab", "kind"]
+
+
+class FakeCluster:
+    """A cluster of which nothing but its pods and nodes is asked, and there are none."""
+
+    def __init__(self, *_: str) -> None: ...
+
+    def nodes(self) -> list[object]:
+        return []
+
+    def pods(self, _: str) -> list[object]:
+        return []
+
+
+@pytest.mark.usefixtures("lab_folder")
 def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_BIN_DIR", raising=False)
     lab = Lab(print)
     build = tmp_path / "build"
     assert yaml.safe_load(hand_over(lab, build).read_text()) == {
+        "cluster_provider": "lab",
         "observability_kubeconfig": str(build / "kubeconfig"),
         "observability_context": "lab",
         "alloy_enabled": False,
@@ -113,22 +190,19 @@ def test_the_kubeconfig_is_there_as_long_as_the_lab(lab_folder: Path, tmp_path: 
     build = tmp_path / "build"
     before = hand_over(Lab(print), build).read_text()
     assert (build / "kubeconfig").stat().st_mode & 0o777 == 0o600
-    withdraw(build)
+    withdraw(lab, build)
     assert {path.name: path.read_text() for path in build.iterdir()} == {"provider.yml": before}
 
 
 def test_your_own_kubeconfig_is_not_copied(kubeconfig: Path, tmp_path: Path) -> None:
     build = tmp_path / "build"
     path = hand_over(Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "mine"}), build)
-    assert yaml.safe_load(path.read_text()) == {"observability_kubeconfig": str(kubeconfig), "observability_context": "mine"}
+    assert yaml.safe_load(path.read_text()) == {
+        "cluster_provider": "existing",
+        "observability_kubeconfig": str(kubeconfig),
+        "observability_context": "mine",
+    }
     assert [path.name for path in build.iterdir()] == ["provider.yml"]
-
-
-def test_kind_opens_ports_on_loopback_only_and_where_the_controller_listens() -> None:
-    ports = [port for node in kind.configuration()["nodes"] for port in node.get("extraPortMappings", [])]
-    assert {port["listenAddress"] for port in ports} == {"127.0.0.1"}
-    assert {port["containerPort"] for port in ports} == set(kind.Kind(print).variables()["ingress_nginx_node_ports"].values())
-    assert len(kind.configuration()["nodes"]) == 3
 
 
 def test_addresses_show_where_passwords_are_and_no_password() -> None:
@@ -141,6 +215,54 @@ def test_addresses_show_where_passwords_are_and_no_password() -> None:
     assert lines[0] == "https://grafana.example.test/"
     assert lines[-1] == "  fd00::b grafana.example.test"
     assert describe([], "", [], "kubectl") == ["no host of the stack is reachable from outside (no Ingress)"]
+
+
+class At(Existing):
+    """A cluster of your own at a kubeconfig."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._connection = Connection(kubeconfig, "mine")
+
+
+def test_addresses_without_a_cluster_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ProviderError, match=r"there is no kubeconfig .*gone, and so no cluster; `make up` makes one"):
+        addresses(At(tmp_path / "gone"))
+
+
+def test_addresses_of_a_cluster_that_does_not_answer_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "contexts": []}))
+    with pytest.raises(ProviderError, match=r"the context mine of .* cannot be used"):
+        addresses(At(path))
+    entry = {"name": "mine", "cluster": {"server": "https://127.0.0.1:9"}}
+    context = {"name": "mine", "context": {"cluster": "mine", "user": "mine"}}
+    users = [{"name": "mine", "user": {"token": "none"}}]
+    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "clusters": [entry], "contexts": [context], "users": users}))
+    with pytest.raises(ProviderError, match=r"does not answer; does it run\?"):
+        addresses(At(path))
+
+
+def test_schemas_are_those_of_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KIND_NODE_IMAGE", raising=False)
+    lab, of_kind = schemas.versions("lab"), schemas.versions("kind")
+    assert lab == ["1.36"]
+    assert of_kind == ["1.37"]
+    assert kind.NODE_IMAGE.startswith(f"kindest/node:v{of_kind[0]}.")
+    # Of your own cluster the version is not known before it is asked.
+    assert schemas.versions("existing") == schemas.versions() == [*lab, *of_kind]
+    # A version that the validator does not have would silently be another.
+    assert set(schemas.versions()) <= {kubernetes_validate.utils.major_minor(have) for have in kubernetes_validate.utils.all_versions()}
+    monkeypatch.setenv("KIND_NODE_IMAGE", "registry.example.org:5000/node:v1.34.2@sha256:0")
+    assert schemas.versions("kind") == ["1.34"]
+    monkeypatch.setenv("KIND_NODE_IMAGE", "registry.example.org:5000/node:mine")
+    assert schemas.versions("kind") == schemas.versions()
+
+
+def test_an_object_is_checked_for_each_version(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nmisspelt: 1\n")
+    count, found = schemas.problems(tmp_path, ["1.36", "1.37"])
+    assert count == len(found) == 1
+    assert "misspelt" in found[0]
 
 
 def test_every_component_of_the_stack_has_an_image_reference() -> None:

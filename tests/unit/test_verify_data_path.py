@@ -134,6 +134,13 @@ def test_a_component_that_is_off_is_not_tested_and_named(proved: Callable[..., t
     assert off == dict.fromkeys(("application-alloy", "alloy-loki", "alloy-prometheus"), "alloy_enabled is false")
 
 
+def test_without_loki_no_log_record_is_sent_and_everything_else_is_verified(proved: Callable[..., tuple[Rows, World]]) -> None:
+    rows, world = proved(plan=verify_plan(stack(loki_enabled=False)))
+    logs = {arrow.name for arrow in ARROWS if "loki" in (arrow.source, arrow.target)} | {"application-alloy"}
+    assert {name: row["detail"] for name, row in rows.items() if row["status"] != "ok"} == dict.fromkeys(logs, "loki_enabled is false")
+    assert world.logs == []
+
+
 def test_a_stand_in_is_tried_and_never_called_ok(proved: Callable[..., tuple[Rows, World]]) -> None:
     rows, _ = proved(absent={"grafana": "no binary of grafana here"})
     assert {name for name, row in rows.items() if row["status"] == "not tested"} == {

@@ -283,17 +283,3 @@ def test_what_the_api_server_counts_is_no_change_of_its_own() -> None:
 def test_a_secret_is_named_and_its_values_are_not() -> None:
     lines = _workloads.object_changes(changed("Secret", {"data": {"password": "b2xk"}}, {"data": {"password": "bmV3"}}))
     assert lines == ["Secret x: update"]
-
-
-def test_every_storage_class_that_a_cluster_lacks_is_named_with_its_variable() -> None:
-    classes: list[dict[str, Any]] = [
-        {"metadata": {"name": "slow"}},
-        {"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}},
-    ]
-    assert _workloads.missing_storage_classes(classes, {"": "a", "slow": "b", "fast": "c"}) == []
-    assert _workloads.missing_storage_classes(classes, {"slow": "a", "none": "loki_pod.storage_class"}) == [
-        "loki_pod.storage_class is 'none'; the cluster has no such StorageClass, it has: fast, slow"
-    ]
-    assert _workloads.missing_storage_classes(classes[:1], {"": "observability_storage_class"}) == [
-        "observability_storage_class is ''; name one, the cluster has no default, it has: slow"
-    ]

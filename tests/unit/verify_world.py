@@ -153,6 +153,8 @@ class World:
             (point,) = metric["gauge"]["dataPoints"]
             labels = {entry["key"]: entry["value"]["stringValue"] for entry in point["attributes"]}
             self.take(pod, metric["name"], labels, point["asDouble"], int(point["timeUnixNano"]) // 1_000_000)
+        elif "loki" not in self.plan["components"]:
+            return 404, "404 page not found"
         else:
             self.logs.append(body["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["body"]["stringValue"])
         return 200, {"partialSuccess": {"rejectedDataPoints": "1", "errorMessage": "too old"}} if self.broken == "partial" else {}

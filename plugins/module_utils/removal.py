@@ -1,0 +1,313 @@
+"""Removes one stack from a cluster, and nothing that is not its own.
+
+First objects by its labels, then its directories on the nodes, then its namespaces.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from .cluster import Answer, Cluster, ClusterError
+from .survey import METADATA
+
+Item = dict[str, Any]
+Row = Mapping[str, Any]
+PAUSE = 0.5
+# Seconds until a pod that only removes a directory has to be done; its image is on the node already.
+HOST_TIMEOUT = 90.0
+NAME = "app.kubernetes.io/name"
+COMPONENT = "app.kubernetes.io/component"
+# Kinds that others write about objects, or that go with their owner.
+_SHADOWS = ("Event", "Endpoints", "EndpointSlice", "PodMetrics")
+# What clusters put into every namespace.
+_EVERYWHERE = {
+    "ConfigMap": ("kube-root-ca.crt", "istio-ca-root-cert", "openshift-service-ca.crt"),
+    "ServiceAccount": ("default",),
+}
+_TOKEN_OF = "kubernetes.io/service-account.name"  # noqa: S105 - an annotation
+
+
+def plural(kind: str) -> str:
+    """Return the resource of a kind, as its path has it: "IngressClass" -> "ingressclasses"."""
+    name = kind.lower()
+    return name + ("es" if name.endswith("s") else "s")
+
+
+def path(api_version: str, kind: str, namespace: str = "", name: str = "") -> str:
+    """Return the path of a list of objects or, with `name`, of one."""
+    root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
+    place = f"/namespaces/{quote(namespace)}" if namespace else ""
+    return f"{root}{place}/{plural(kind)}{'/' + quote(name, safe='') if name else ''}"
+
+
+def is_strange(kind: str, metadata: Mapping[str, Any], selector: Mapping[str, str]) -> bool:
+    """Whether an object of a namespace keeps that from being removed: nobody else's object goes with it.
+
+    Not strange are the stack's own objects, those that go with an owner, and what a cluster puts into every namespace.
+    """
+    labels = metadata.get("labels") or {}
+    if selector.items() <= labels.items() or metadata.get("ownerReferences") or kind in _SHADOWS:
+        return False
+    if _TOKEN_OF in (metadata.get("annotations") or {}):
+        return False
+    return metadata["name"] not in _EVERYWHERE.get(kind, ())
+
+
+@dataclass
+class Removal:
+    """One removal. `removed` and `kept` hold a line for people about each thing that went, and about each that stays, and why."""
+
+    cluster: Cluster
+    plan: Mapping[str, Any]
+    kinds: Sequence[Row]
+    data: bool
+    timeout: float
+    dry: bool = False
+    removed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    _namespaces: list[str] = field(default_factory=list)
+    _stuck: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Remove everything, in the order of `kinds`. Raises ClusterError when something could not be removed."""
+        # Those that the stack has made for a component that is switched off by now as well.
+        made = self._list(path("v1", "Namespace"), self.plan["selector"])
+        self._namespaces = list(dict.fromkeys([*self.plan["namespaces"], *(item["metadata"]["name"] for item in made)]))
+        rows = [row for row in self.kinds if row["kind"] != "Namespace" and (self.data or not row["data"])]
+        for row in rows:
+            self._remove(row)
+        for row in self.plan["unlabelled"]:
+            if self.data or not row["data"]:
+                self._remove_named(row)
+        if self.data:
+            if self.plan["host"]:
+                self._clean_nodes(self.plan["host"])
+            for namespace in self._namespaces:
+                self._remove_namespace(namespace)
+
+    # --- objects ---
+
+    def _list(self, where: str, selector: Mapping[str, str]) -> list[Item]:
+        answer = self.cluster.request("GET", where, [("labelSelector", _selector(selector))], METADATA)
+        # A kind that this cluster does not have, or a namespace that is gone.
+        if answer.status == 404:
+            return []
+        found: list[Item] = _expect(answer, f"list {where}").json()["items"]
+        return found
+
+    def _remove(self, row: Row) -> None:
+        selector = dict(self.plan["selector"]) | ({COMPONENT: row["component"]} if "component" in row else {})
+        for place in self._namespaces if row["namespaced"] else [""]:
+            where = path(row["api_version"], row["kind"], place)
+            found = self._list(where, selector)
+            for item in found:
+                self._delete(row["kind"], f"{where}/{quote(item['metadata']['name'], safe='')}", item["metadata"])
+            if found and not self.dry and row.get("wait"):
+                self._wait(where, selector, place)
+
+    def _remove_named(self, row: Row) -> None:
+        where = path(row["api_version"], row["kind"], self.plan["namespaces"][0], row["name"])
+        answer = self.cluster.request("GET", where, headers=METADATA)
+        if answer.status != 404:
+            self._delete(row["kind"], where, _expect(answer, f"read {where}").json()["metadata"])
+
+    def _delete(self, kind: str, where: str, metadata: Mapping[str, Any]) -> None:
+        self.removed.append(f"{kind} {metadata['name']}")
+        if self.dry:
+            return
+        # A workload is gone when its pods have ended, not before; and never another object that has taken the name meanwhile.
+        options = {"propagationPolicy": "Foreground", "preconditions": {"uid": metadata["uid"]}}
+        answer = self.cluster.request("DELETE", where, headers={"content-type": "application/json"}, body=json.dumps(options).encode())
+        if answer.status not in (404, 409):
+            _expect(answer, f"delete {where}")
+
+    def _wait(self, where: str, selector: Mapping[str, str], namespace: str) -> None:
+        """Wait until no object is left; one whose last pods are on nodes that do not answer is reported, and goes when they are back."""
+        end = time.monotonic() + self.timeout
+        while found := self._list(where, selector):
+            stuck = self._stuck_pods(namespace, selector)
+            if stuck:
+                self._stuck |= stuck.keys()
+                self.kept += [
+                    f"the pod {pod}, until its node {node} is ready again or taken out of the cluster" for pod, node in stuck.items()
+                ]
+                return
+            if time.monotonic() > end:
+                raise ClusterError(f"{where}: still there after {self.timeout:.0f} s (common_wait_timeout): {_names(found)}")
+            time.sleep(PAUSE)
+
+    def _stuck_pods(self, namespace: str, selector: Mapping[str, str]) -> dict[str, str]:
+        """Return the pods that are left, and their nodes, when all of them are to end on nodes that are not ready."""
+        pods = self.cluster.object("GET", path("v1", "Pod", namespace), [("labelSelector", _selector(selector))])["items"]
+        ending = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods if pod["metadata"].get("deletionTimestamp")}
+        if not ending or len(ending) < len(pods):
+            return {}
+        ready = {item["metadata"]["name"] for item in self.cluster.nodes() if is_ready(item)}
+        return ending if not ready & set(ending.values()) else {}
+
+    # --- namespaces ---
+
+    def _remove_namespace(self, name: str) -> None:
+        where = path("v1", "Namespace", name=name)
+        answer = self.cluster.request("GET", where)
+        if answer.status == 404:
+            return
+        metadata = _expect(answer, f"read {where}").json()["metadata"]
+        if not self.plan["selector"].items() <= (metadata.get("labels") or {}).items():
+            self.kept.append(f"the namespace {name}: it was there before this stack")
+            return
+        strange = sorted(self._strangers(name))
+        if strange:
+            self.kept.append(f"the namespace {name}, because of what others have in it: {', '.join(strange)}")
+            return
+        self._delete("Namespace", where, metadata)
+        end = time.monotonic() + self.timeout
+        while not (self.dry or self._stuck) and self.cluster.request("GET", where).status != 404:
+            if time.monotonic() > end:
+                raise ClusterError(f"the namespace {name} is still there after {self.timeout:.0f} s (common_wait_timeout)")
+            time.sleep(PAUSE)
+
+    def _strangers(self, namespace: str) -> Iterator[str]:
+        """Yield what is in a namespace and not of this stack; what may not be listed counts, as nobody knows."""
+        ours = {(row["kind"], row["name"]) for row in self.plan["unlabelled"]}
+        for api_version, kind, resource in self._namespaced():
+            root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
+            answer = self.cluster.request("GET", f"{root}/namespaces/{quote(namespace)}/{resource}", headers=METADATA)
+            if answer.status in (404, 405):
+                continue
+            if answer.status != 200:
+                yield f"{resource} (cannot be listed: HTTP {answer.status})"
+                continue
+            for item in answer.json()["items"]:
+                name = item["metadata"]["name"]
+                if (kind, name) not in ours and is_strange(kind, item["metadata"], self.plan["selector"]):
+                    yield f"{kind} {name}"
+
+    def _namespaced(self) -> Iterator[tuple[str, str, str]]:
+        """Yield API version, kind and resource of everything that a namespace can hold."""
+        groups = _expect(self.cluster.request("GET", "/apis"), "list the API groups").json()["groups"]
+        for version in ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]:
+            answer = self.cluster.request("GET", f"/api/{version}" if version == "v1" else f"/apis/{version}")
+            if answer.status != 200:
+                self.kept.append(f"whatever is of {version}, which does not answer (HTTP {answer.status})")
+                continue
+            for resource in answer.json()["resources"]:
+                if resource["namespaced"] and "list" in resource["verbs"] and "/" not in resource["name"]:
+                    yield version, resource["kind"], resource["name"]
+
+    # --- directories of the nodes ---
+
+    def _clean_nodes(self, host: Mapping[str, str]) -> None:
+        """Remove the stack's directory on every node, by a pod that runs `rm` there; say of each node where it stays, and why."""
+        directory = f"{host['root']}/{host['name']}"
+        namespace = self.plan["namespaces"][0]
+        if self.cluster.request("GET", path("v1", "Namespace", name=namespace)).status == 404:
+            self.kept.append(f"{directory} on the nodes, if it is there: without the namespace {namespace} nothing can run to remove it")
+            return
+        nodes = {item["metadata"]["name"]: item for item in self.cluster.nodes()}
+        reachable = [name for name, item in nodes.items() if is_ready(item)]
+        self.kept += [f"{directory} on the node {name}, which is not ready" for name in nodes if name not in reachable]
+        if self.dry:
+            self.removed += [f"{directory} on the node {name}" for name in reachable]
+            return
+        cleaners = {node: cleaner(host, self.plan["selector"], node) for node in reachable}
+        names = {pod["metadata"]["name"]: node for node, pod in cleaners.items()}
+        # Those of a run that was killed.
+        self.cluster.delete_pods(list(names), 0)
+        try:
+            for node, pod in cleaners.items():
+                try:
+                    self.cluster.create_pod(pod)
+                except ClusterError as error:
+                    self.kept.append(f"{directory} on the node {node}: {error}")
+                    del names[pod["metadata"]["name"]]
+            self._follow(dict(names), directory)
+        finally:
+            self.cluster.delete_pods(list(names), 0)
+
+    def _follow(self, waiting: dict[str, str], directory: str) -> None:
+        """Wait for the pods (name -> node) that remove a directory, and say what became of each."""
+        end = time.monotonic() + min(HOST_TIMEOUT, self.timeout)
+        while waiting and time.monotonic() < end:
+            time.sleep(PAUSE)
+            for pod in self.cluster.pods({**self.plan["selector"], NAME: "remove"}):
+                name, outcome = pod["metadata"]["name"], outcome_of(pod)
+                if name not in waiting or not outcome:
+                    continue
+                where = f"{directory} on the node {waiting.pop(name)}"
+                if outcome == "Succeeded":
+                    self.removed.append(where)
+                else:
+                    self.kept.append(f"{where}: the pod that should remove it has not ({outcome})")
+        self.kept += [f"{directory} on the node {node}: the pod that should remove it did not come to its end" for node in waiting.values()]
+
+
+def is_ready(node: Mapping[str, Any]) -> bool:
+    """Whether a node takes and runs pods."""
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in node["status"].get("conditions", []))
+
+
+def outcome_of(pod: Mapping[str, Any]) -> str:
+    """Return `Succeeded` or `Failed`, or why the container of a pod does not start; empty while it may still come to its end."""
+    phase = pod["status"].get("phase", "")
+    if phase in ("Succeeded", "Failed"):
+        return str(phase)
+    for container in pod["status"].get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason", "ContainerCreating") not in ("ContainerCreating", "PodInitializing"):
+            return f"{waiting['reason']}: {waiting.get('message', '')}".strip(": ")
+    return ""
+
+
+def cleaner(host: Mapping[str, str], selector: Mapping[str, str], node: str) -> Item:
+    """Return the pod that removes the stack's directory on a node. Root, because root has written there, and without any capability."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"remove-{node}"[:253], "labels": {**selector, NAME: "remove", COMPONENT: "remove"}},
+        "spec": {
+            # Past the scheduler: a node that is cordoned has the directory as well.
+            "nodeName": node,
+            "tolerations": [{"operator": "Exists"}],
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": "remove",
+                    "image": host["image"],
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["rm", "-rf", "--", f"/host/{host['name']}"],
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "readOnlyRootFilesystem": True,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                    "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}},
+                    "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+                }
+            ],
+            "volumes": [{"name": "host", "hostPath": {"path": host["root"], "type": "DirectoryOrCreate"}}],
+        },
+    }
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def _names(items: Sequence[Item]) -> str:
+    return ", ".join(item["metadata"]["name"] for item in items)
+
+
+def _expect(answer: Answer, what: str) -> Answer:
+    if not 200 <= answer.status < 300:
+        raise ClusterError(f"cannot {what}: {answer.excerpt()}")
+    return answer

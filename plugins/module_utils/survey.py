@@ -1,0 +1,95 @@
+"""What a cluster has, as far as a run has to know it before it changes anything. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from .cluster import Cluster, ClusterError
+
+# The API server leaves out everything but the metadata: no content of a Secret comes along.
+METADATA = {"accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"}
+# The kinds of a namespace that another stack, or a stranger, may have under our names.
+_KINDS = {
+    "StatefulSet": "/apis/apps/v1/{}/statefulsets",
+    "DaemonSet": "/apis/apps/v1/{}/daemonsets",
+    "Deployment": "/apis/apps/v1/{}/deployments",
+    "Service": "/api/v1/{}/services",
+    "ConfigMap": "/api/v1/{}/configmaps",
+    "ServiceAccount": "/api/v1/{}/serviceaccounts",
+    "Secret": "/api/v1/{}/secrets",
+    "PersistentVolumeClaim": "/api/v1/{}/persistentvolumeclaims",
+}
+
+
+class Reader:
+    """Reads from a cluster, and collects in `unreadable` what these credentials may not read."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.unreadable: list[str] = []
+
+    def get(self, path: str, what: str, *, metadata: bool = False) -> dict[str, Any] | None:
+        """Return what is at a path; None when nothing is, or when it may not be read. Raises ClusterError for any other answer."""
+        answer = self._cluster.request("GET", path, headers=METADATA if metadata else None)
+        if answer.status == 401:
+            raise ClusterError(f"the API server {self._cluster.server} does not take the credentials (401 Unauthorized)")
+        if answer.status == 403:
+            self.unreadable.append(what)
+            return None
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise ClusterError(f"the API server {self._cluster.server} answers {path} with {answer.excerpt()}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def items(self, path: str, what: str, *, metadata: bool = True) -> list[dict[str, Any]] | None:
+        """Return the objects of a list; None when it may not be read."""
+        found = self.get(path, what, metadata=metadata)
+        return None if found is None else found["items"]
+
+
+def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
+    """Return what the filter of decisions in `_preflight.py` takes; see RETURN of the module `preflight`. Raises ClusterError."""
+    reader = Reader(cluster)
+    version = reader.get("/version", "its version") or {}
+    groups = reader.get("/apis", "its API groups") or {}
+    classes = reader.items("/apis/storage.k8s.io/v1/storageclasses", "StorageClasses")
+    ingress = reader.items("/apis/networking.k8s.io/v1/ingressclasses", "IngressClasses", metadata=False)
+    found = {
+        "server": cluster.server,
+        "version": str(version.get("gitVersion", "")),
+        "groups": [group["name"] for group in groups.get("groups", [])],
+        "storage_classes": None
+        if classes is None
+        else [{"name": item["metadata"]["name"], "annotations": item["metadata"].get("annotations") or {}} for item in classes],
+        "ingress_classes": None
+        if ingress is None
+        else [
+            {
+                "name": item["metadata"]["name"],
+                "labels": item["metadata"].get("labels") or {},
+                "controller": (item.get("spec") or {}).get("controller", ""),
+            }
+            for item in ingress
+        ],
+        "namespaces": {name: _namespace(reader, name) for name in dict.fromkeys(namespaces)},
+    }
+    return {**found, "unreadable": reader.unreadable}
+
+
+def _namespace(reader: Reader, name: str) -> dict[str, Any] | None:
+    """Return `labels` and `objects` of a namespace; None when there is none, and no labels when it may not be looked at."""
+    before = len(reader.unreadable)
+    place = f"namespaces/{quote(name)}"
+    found = reader.get(f"/api/v1/{place}", f"the namespace {name}")
+    if found is None and len(reader.unreadable) == before:
+        return None
+    objects = [
+        {"kind": kind, "name": item["metadata"]["name"], "labels": item["metadata"].get("labels") or {}}
+        for kind, path in _KINDS.items()
+        for item in reader.items(path.format(place), f"{kind}s in {name}") or []
+    ]
+    return {"labels": (found or {}).get("metadata", {}).get("labels") or {}, "objects": objects}
