@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
 
-import bcrypt
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
+from ansible_collections.observability.stack.plugins.plugin_utils import _certificates, _passwords, _wiring, _workloads
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
+from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
 
 def _shim(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,16 +31,28 @@ def _checksum(objects: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _base64_values(data: Any) -> dict[str, str]:
-    if not isinstance(data, dict):
-        raise AnsibleFilterError(f"base64_values takes a mapping of keys to strings, not {type(data).__name__}")
-    return {key: base64.b64encode(str(value).encode()).decode() for key, value in data.items()}
+def _secret_objects(secrets: Any, model: Any, component: str) -> list[dict[str, Any]]:
+    stack = Stack.from_dict(model)
+    if not isinstance(secrets, list) or not all(isinstance(secret, dict) and isinstance(secret.get("data"), dict) for secret in secrets):
+        raise AnsibleFilterError("secret_objects takes a list of mappings with `name` and `data`, a mapping of keys to strings")
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret["name"], "namespace": stack.namespace, "labels": _wiring.labels(stack, component)},
+            "type": secret.get("type", "Opaque"),
+            "data": {key: base64.b64encode(str(value).encode()).decode() for key, value in secret["data"].items()},
+        }
+        for secret in secrets
+    ]
 
 
 def _basic_auth(password: str, user: str) -> dict[str, str]:
-    hashed = f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=10)).decode()}"
-    # `htpasswd` is the key that the F5 controller reads, `auth` the one of community controllers.
-    return {"username": user, "password": password, "htpasswd": hashed, "auth": hashed}
+    return _passwords.basic_auth(password, user)
+
+
+def _certificate_plan(secrets: Any, name: str, hosts: Any, domain: str) -> dict[str, Any]:
+    return _certificates.certificate_plan(secrets, name, hosts, domain, datetime.datetime.now(datetime.UTC))
 
 
 class _Manifest(yaml.SafeDumper):
@@ -64,9 +77,10 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {
-            "base64_values": _shim(_base64_values),
             "basic_auth": _shim(_basic_auth),
+            "certificate_plan": _shim(_certificate_plan),
             "checksum": _shim(_checksum),
             "manifest": _shim(_manifest),
             "object_changes": _shim(_workloads.object_changes),
+            "secret_objects": _shim(_secret_objects),
         }

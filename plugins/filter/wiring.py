@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _ownership, _placing, _wiring
+from ansible_collections.observability.stack.plugins.plugin_utils import _containers, _edge, _ownership, _placing, _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
@@ -42,7 +42,9 @@ class FilterModule:
             _wiring.gossip_address,
             _wiring.ha_timeouts,
             _wiring.heartbeat_rules,
-            _wiring.ingress_objects,
+            _edge.grafana_environment,
+            _edge.ingress_certificate,
+            _edge.ingress_objects,
             _wiring.ingress_routes,
             _wiring.labels,
             _wiring.loki_ingester,

@@ -93,9 +93,13 @@ class Cluster:
         )
 
     def object(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it refuses."""
+        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it refuses.
+
+        The body of a PATCH is a merge patch.
+        """
         content = None if body is None else json.dumps(body).encode()
-        answer = self.request(method, path, query, {"content-type": "application/json"}, content)
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        answer = self.request(method, path, query, {"content-type": kind}, content)
         if not 200 <= answer.status < 300:
             try:
                 message = json.loads(answer.text)["message"]

@@ -18,8 +18,11 @@ from urllib.parse import urlencode
 
 from .cluster import Answer, ClusterError
 from .ingress import Front
-from .run import BALANCE_TRIES, GAUGE, PROBE_PORT, WATCHED, Failed, NotYet, Page, Run, Sample, Sent, basic, ready
+from .run import BALANCE_TRIES, DELAYED, GAUGE, PROBE_PORT, WATCHED, Failed, NotYet, Page, Run, Sample, Sent, basic, ready
 from .stores import Metrics, Series
+
+# Days before its end from which a certificate counts as one that nobody renews.
+CERTIFICATE_DAYS = 21
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,12 @@ def application_alloy(run: Run) -> Proof:
 
 
 def _read_by(run: Run, probe: str, alloy: str) -> None:
-    read = sum(
-        value
-        for (name, labels), value in run.page("alloy", alloy).items()
-        if name.startswith("loki_source_file_read_lines") and probe in dict(labels).get("path", "")
-    )
+    now = {(alloy, name, labels): value for (name, labels), value in run.page("alloy", alloy).items()}
+    read = sum(value for (_, name, _), value in run.risen("alloy", now).items() if name.startswith("otelcol_receiver_accepted_log_records"))
     if not read:
         raise NotYet(
-            f"{alloy} has read no line of pod {probe} on its node (loki_source_file_read_lines_total); are /var/log/pods mounted "
-            "and discovery limited to the right node?"
+            f"{alloy} has read no line since pod {probe} wrote some on its node (otelcol_receiver_accepted_log_records_total); "
+            "is /var/log/pods mounted, and does it hold the files of the container runtime?"
         )
 
 
@@ -129,11 +129,52 @@ def alloy_loki(run: Run) -> Proof:
     count = sum(run.until(partial(_lines_of, run, probe)) for probe in probes)
     seconds = time.monotonic() - began
     notes = _all(
-        lambda: run.nothing_lost("loki", "loki_discarded_samples_total"),
+        lambda: run.nothing_lost("loki", "loki_discarded_samples_total", delayed=DELAYED),
         lambda: run.nothing_neglected("loki"),
-        lambda: run.nothing_lost("alloy", "loki_write_dropped_entries_total"),
+        lambda: run.nothing_lost(
+            "alloy",
+            "otelcol_receiver_refused_log_records_total",
+            "otelcol_receiver_failed_log_records_total",
+            "otelcol_exporter_send_failed_log_records_total",
+            "otelcol_exporter_enqueue_failed_log_records_total",
+            "loki_write_dropped_entries_total",
+        ),
+        lambda: run.until(lambda: _not_behind(run)),
+        lambda: _LOG_BOUND[run.plan["log_source"]],
     )
     return Proof(f"{count} log lines of {len(probes)} pods, one per node", "each exactly once in loki", seconds, notes)
+
+
+# What is promised of a line in a log, by where Alloy takes it from.
+_LOG_BOUND = {
+    "files": (
+        "promised: no line lost by rotation, by outages up to observability_outage_horizon, or by orderly restarts; about 100 lines "
+        "of a node per killed Alloy"
+    ),
+    "api": "alloy_log_source is api: lines that are rotated away during an outage or a restart are lost",
+}
+
+
+def _not_behind(run: Run) -> str:
+    """Check that the queues for Loki are less than half full, and that no Alloy has files to read at every look."""
+    fullest, reading = 0.0, []
+    now = run.counters("alloy")
+    for (pod, name, labels), size in now.items():
+        if name == "otelcol_exporter_queue_size":
+            fullest = max(fullest, size / max(now.get((pod, "otelcol_exporter_queue_capacity", labels), 1.0), 1.0))
+        if name == "otelcol_fileconsumer_reading_files" and size > 0:
+            reading.append(pod)
+    if fullest > 0.5:
+        raise NotYet(
+            f"a queue for Loki is {fullest:.0%} full; when it is, reading stops, and kubelet deletes files that have not been read "
+            "(otelcol_exporter_queue_size and _capacity of Alloy): is Loki slow, or more written than observability_log_bytes_per_second?"
+        )
+    if reading:
+        raise NotYet(
+            f"{', '.join(reading)} had files to read at every look (otelcol_fileconsumer_reading_files): reading is behind; see "
+            "alloy_resources, and containerLogMaxSize and containerLogMaxFiles of kubelet for how long files stay"
+        )
+    return f"queues for Loki at most {fullest:.0%} full, files read to their ends"
 
 
 def _lines_of(run: Run, probe: str) -> int:
@@ -245,7 +286,7 @@ def otel_loki(run: Run) -> Proof:
         lambda: run.nothing_lost(
             "otel_collector", "otelcol_exporter_send_failed_log_records_total", "otelcol_exporter_enqueue_failed_log_records_total"
         ),
-        lambda: run.nothing_lost("loki", "loki_discarded_samples_total"),
+        lambda: run.nothing_lost("loki", "loki_discarded_samples_total", delayed=DELAYED),
         lambda: run.nothing_neglected("loki"),
     )
     return Proof(f"{len(sent.logs)} OTLP log records", "each exactly once in loki", seconds, notes)
@@ -471,8 +512,9 @@ def user(component: str) -> Callable[[Run], Proof]:
             began = time.monotonic()
             answer = run.until(lambda: _status(front.request(host, "GET", "/api/health"), (200,), f"https://{host}/api/health"))
             seconds = time.monotonic() - began
-            notes = _all(lambda: _redirected(front, host, "/"))
-            return Proof(f"https://{host}/api/health", f"HTTP {answer.status}, certificate good for {host}", seconds, notes)
+            notes = _all(lambda: _redirected(front, host, "/"), lambda: _closed(front, host, route["closed"], {}))
+            good, warning = _certificate(run, host)
+            return Proof(f"https://{host}/api/health", f"HTTP {answer.status}, {good}", seconds, (*notes, *warning))
         run.needs_word(component)
         login = {**run.plan["headers"], **(run.login(run.options.users_secret) if route["auth"] else {})}
         path, query = run.query_path(component)
@@ -489,9 +531,8 @@ def user(component: str) -> Callable[[Run], Proof]:
         if route["auth"]:
             checks.append(lambda: _refused(front, host, target))
         notes = _all(*checks)
-        return Proof(
-            f"{run.expression(component)} to https://{host}", f"answered by {component}, certificate good for {host}", seconds, notes
-        )
+        good, warning = _certificate(run, host)
+        return Proof(f"{run.expression(component)} to https://{host}", f"answered by {component}, {good}", seconds, (*notes, *warning))
 
     return check
 
@@ -500,6 +541,21 @@ def _status(answer: Answer, expected: Sequence[int], what: str) -> Answer:
     if answer.status not in expected:
         raise NotYet(f"{what} answered {answer.excerpt()}; expected {' or '.join(str(status) for status in expected)}")
     return answer
+
+
+def _certificate(run: Run, host: str) -> tuple[str, tuple[str, ...]]:
+    """Return for how long the certificate is good for a host, and a note when that is short, which is a warning of the run as well."""
+    left = int(run.front().days_left(host))
+    good = f"certificate good for {host}, {left} days left"
+    if left >= CERTIFICATE_DAYS:
+        return good, ()
+    warning = (
+        f"the certificate of the ingress ends in {left} days and should have been renewed: the next run of the site's playbook renews the "
+        "stack's own, for cert-manager's look at its Certificate (`kubectl describe certificate`)"
+    )
+    if warning not in run.warnings:
+        run.warnings.append(warning)
+    return good, (warning,)
 
 
 def _refused(front: Front, host: str, target: str) -> str:
@@ -525,7 +581,7 @@ def _closed(front: Front, host: str, closed: Sequence[Mapping[str, str]], login:
             f"https://{host} lets a user reach {', '.join(reached)}; expected 403 or 404, as the inventory does not open them "
             "(ingress_nginx_open_paths)"
         )
-    return f"{len(closed)} write and administration paths closed"
+    return f"{len(closed)} internal path{'' if len(closed) == 1 else 's'} closed"
 
 
 def _redirected(front: Front, host: str, target: str) -> str:

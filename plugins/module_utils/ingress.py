@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 
 from .cluster import Answer, ClusterError, exchange
@@ -35,12 +36,21 @@ class Front:
 
     def request(self, host: str, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
         """Return the answer over HTTPS. Raises ClusterError when there is none, or the certificate is not good for `host`."""
+        return exchange(self._secured(host), host, method, path, headers, body)
+
+    def days_left(self, host: str) -> float:
+        """Return for how many days the certificate that is shown for `host` is still good. Raises ClusterError as `request` does."""
+        with self._secured(host) as secured:
+            ends = str((secured.getpeercert() or {})["notAfter"])
+        return (ssl.cert_time_to_seconds(ends) - time.time()) / 86400
+
+    def _secured(self, host: str) -> ssl.SSLSocket:
         try:
             plain = socket.create_connection(self.https, self.timeout)
         except OSError as error:
             raise ClusterError(f"nothing listens at {_shown(self.https)}, the address of the ingress: {error}") from error
         try:
-            secured = self._tls.wrap_socket(plain, server_hostname=host)
+            return self._tls.wrap_socket(plain, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
             plain.close()
             raise ClusterError(
@@ -49,7 +59,6 @@ class Front:
         except OSError as error:
             plain.close()
             raise ClusterError(f"{_shown(self.https)} does not speak TLS: {error}") from error
-        return exchange(secured, host, method, path, headers, body)
 
     def redirect(self, host: str, path: str) -> Answer | None:
         """Return what plain HTTP answers for a path of `host`, or None when its address is not known."""

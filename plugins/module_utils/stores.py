@@ -49,6 +49,15 @@ def lines(answer: Answer, where: str) -> list[str]:
     return [value[1] for entry in _data(answer, where) for value in entry["values"]]  # type: ignore[attr-defined]
 
 
+def entries(answer: Answer, where: str, label: str) -> list[tuple[int, str, str]]:
+    """Return such an answer's lines as (Unix nanoseconds, value of a label of the stream, line)."""
+    return [
+        (int(time), str(entry["stream"].get(label, "")), str(text))  # type: ignore[attr-defined]
+        for entry in _data(answer, where)
+        for time, text, *_ in entry["values"]  # type: ignore[attr-defined]
+    ]
+
+
 @dataclass(frozen=True)
 class Metrics:
     """A store of metrics: `name` for messages, and how to ask its `/api/v1`."""

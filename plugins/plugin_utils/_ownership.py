@@ -24,8 +24,6 @@ def removal_plan(stack: Stack) -> dict[str, Any]:
         # Of the election among the controller's replicas.
         name = _wiring.CATALOGUE["ingress_nginx"].service
         unlabelled.append({"api_version": "coordination.k8s.io/v1", "kind": "Lease", "name": name, "data": False})
-    if stack.has("ingress_nginx") and stack.tls_source == "cert_manager":
-        unlabelled.append({"api_version": "v1", "kind": "Secret", "name": stack.tls_secret, "data": True})
     on_nodes = stack.has("alloy") and stack.log_source == "files"
     return {
         "instance": _wiring.instance(stack),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _placing
+from . import _edge_inventory, _placing
 
 # Stack-wide variables and their defaults; those of a component are in its role's defaults/main.yml.
 STACK_DEFAULTS: dict[str, Any] = {
@@ -126,6 +126,7 @@ class Stack:
     samples_per_second: int
     log_bytes_per_second: int
     log_source: str
+    log_queue: int
     ingress_dialect: str
     ingress_class: str
     ingress_open_paths: dict[str, tuple[str, ...]]
@@ -216,6 +217,16 @@ class _Check:
         if self.values[name] not in choices:
             self.refuse(name, f"it should be one of {', '.join(choices)}")
         return str(self.values[name])
+
+    def size(self, name: str, least: str) -> int:
+        """Return the bytes of a size; 0 when it is empty, or refused."""
+        found = self.values[name]
+        if found == "":
+            return 0
+        if not isinstance(found, str) or not _SIZE.fullmatch(found) or size_bytes(found) < size_bytes(least):
+            self.refuse(name, f"it should be empty (computed from the sizing) or a size of {least} or more, like 4Gi")
+            return 0
+        return size_bytes(found)
 
     def label(self, name: str) -> str:
         found = self.values[name]
@@ -336,6 +347,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         samples_per_second=check.number("observability_samples_per_second"),
         log_bytes_per_second=check.number("observability_log_bytes_per_second"),
         log_source=check.one_of("alloy_log_source", ("files", "api")),
+        log_queue=check.size("alloy_log_queue_size", least="64Mi"),
         ingress_dialect=check.one_of("ingress_nginx_dialect", ("f5", "community")),
         ingress_class=check.label("ingress_nginx_class"),
         ingress_open_paths=_open_paths(check),
@@ -359,6 +371,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             "characters of them together",
         )
     _check_sizes(check)
+    check.problems += _edge_inventory.problems(values)
     if check.problems:
         raise InventoryError(check.problems, stack)
     return stack

@@ -6,11 +6,11 @@ The catalogue is the only place that knows a port or a path of a component; Serv
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import _logs
 from ._stack import Stack
 
 
@@ -345,8 +345,8 @@ def alloy_settings(stack: Stack) -> dict[str, Any]:
 
     `mark`, `marked_before` and `collector`: the label of pushed series, the one that keeps an application's own value of it, and the mark.
     `scrape_interval`, `scrape_timeout`, `keep` and `keep_at_most`: durations; samples stay in the write-ahead log for `keep`, also when
-    they were sent, and for `keep_at_most` when a replica does not take them. `endpoints`: see `push_endpoints`. `loki`: its push URL, or
-    empty.
+    they were sent, and for `keep_at_most` when a replica does not take them. `endpoints`: see `push_endpoints`. `loki` and `loki_otlp`: its
+    URLs for pushes, or empty; `logs`: see `_logs.settings`; `directory`: of positions, queues and write-ahead log on the node.
     """
     return {
         "mark": PUSHED_LABEL,
@@ -358,6 +358,10 @@ def alloy_settings(stack: Stack) -> dict[str, Any]:
         "keep_at_most": f"{max(8 * 3600, 2 * stack.outage_horizon)}s",
         "endpoints": push_endpoints(stack, "alloy"),
         "loki": url(stack, "loki", path="/loki/api/v1/push") if stack.has("loki") else "",
+        "loki_otlp": url(stack, "loki", path="/otlp") if stack.has("loki") else "",
+        "tenant_headers": _tenant_headers(stack),
+        "logs": _logs.settings(stack),
+        "directory": f"/var/lib/observability-stack/{instance(stack)}/alloy",
     }
 
 
@@ -410,24 +414,13 @@ def loki_ingester(stack: Stack) -> dict[str, Any]:
 
 
 def loki_limits(stack: Stack) -> dict[str, Any]:
-    """Return Loki's `limits_config`: what the sizing asks for instead of defaults that refuse what a pusher has queued.
-
-    One stream may carry the whole rate. Bursts hold the largest request of a pusher (see `otlp_exporters`; Alloy's batches are smaller): a
-    request that is larger than the burst would be refused for ever.
-    """
-    rate = max(stack.log_bytes_per_second * _HEADROOM / 2**20, 4)
-    burst = 2 * rate + 2 * _LOG_BATCH_BYTES / 2**20
+    """Return Loki's `limits_config`: what the sizing asks for instead of defaults that reject what a sender has queued."""
     return {
-        "ingestion_rate_mb": rate,
-        "ingestion_burst_size_mb": burst,
-        "per_stream_rate_limit": f"{math.ceil(rate)}MB",
-        "per_stream_rate_limit_burst": f"{math.ceil(burst)}MB",
+        **_logs.loki_limits(stack, _LOG_BATCH_BYTES),
         "max_global_streams_per_user": 50000,
         # A week is Loki's default; never less than what may be queued.
         "reject_old_samples_max_age": f"{max(7 * 24 * 3600, 2 * stack.outage_horizon)}s",
         "unordered_writes": True,
-        # Longer lines lose their end; by default all of the line is lost.
-        "max_line_size_truncate": True,
         "allow_structured_metadata": True,
         "max_label_names_per_series": 30,
     }
@@ -597,16 +590,20 @@ _PUBLIC_PATHS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _BODY_SIZE_MEGABYTES = {"grafana": 10, "prometheus": 10, "mimir": 100, "loki": 20}
 _WEBSOCKETS = ("grafana", "loki")
+# Below a host with a login of its own, what that login does not protect: it asks for the credentials of the other hosts. Grafana answers
+# /metrics, and those of its plugins below it, to anybody (documentation 12.x, "Monitor Grafana").
+_GUARDED_PATHS: dict[str, tuple[str, ...]] = {"grafana": ("/metrics",)}
 
 
 def ingress_routes(stack: Stack) -> list[dict[str, Any]]:
-    """Return one route per public host: `component`, `host`, `service`, `port`, `auth`, `websocket`, `body_size` (megabytes), `paths`.
+    """Return one route per public host.
 
-    A path is `{"path": …, "type": "Prefix" | "Exact"}`. Grafana has a login of its own, the others get basic authentication.
+    `component`, `host`, `service`, `port`, `auth`, `websocket`, `body_size` (megabytes), `paths`, and `guarded`: paths that ask for
+    credentials where `auth` is false. A path is `{"path": …, "type": "Prefix" | "Exact"}`. Grafana has a login of its own, the others get
+    basic authentication.
     """
 
-    def paths(component: str) -> list[dict[str, str]]:
-        listed = (*_PUBLIC_PATHS[component], *stack.ingress_open_paths.get(component, ()))
+    def paths(listed: tuple[str, ...]) -> list[dict[str, str]]:
         return [{"path": path.removeprefix("="), "type": "Exact" if path.startswith("=") else "Prefix"} for path in dict.fromkeys(listed)]
 
     return [
@@ -618,75 +615,11 @@ def ingress_routes(stack: Stack) -> list[dict[str, Any]]:
             "auth": component != "grafana",
             "websocket": component in _WEBSOCKETS,
             "body_size": _BODY_SIZE_MEGABYTES[component],
-            "paths": paths(component),
+            "paths": paths((*_PUBLIC_PATHS[component], *stack.ingress_open_paths.get(component, ()))),
+            "guarded": paths(_GUARDED_PATHS.get(component, ())),
         }
         for component in _PUBLIC_PATHS
         if stack.has(component)
-    ]
-
-
-def _community_annotations(route: dict[str, Any], secret: str) -> dict[str, str]:
-    prefix = "nginx.ingress.kubernetes.io"
-    annotations = {
-        f"{prefix}/ssl-redirect": "true",
-        f"{prefix}/force-ssl-redirect": "true",
-        f"{prefix}/proxy-body-size": f"{route['body_size']}m",
-    }
-    if route["websocket"]:
-        annotations |= {f"{prefix}/proxy-read-timeout": "3600", f"{prefix}/proxy-send-timeout": "3600"}
-    if route["auth"]:
-        annotations |= {f"{prefix}/auth-type": "basic", f"{prefix}/auth-secret": secret, f"{prefix}/auth-realm": "observability"}
-    return annotations
-
-
-def _f5_annotations(route: dict[str, Any], secret: str) -> dict[str, str]:
-    annotations = {"nginx.org/client-max-body-size": f"{route['body_size']}m"}
-    if route["websocket"]:
-        annotations |= {"nginx.org/websocket-services": route["service"], "nginx.org/proxy-read-timeout": "3600s"}
-    if route["auth"]:
-        annotations |= {"nginx.org/basic-auth-secret": secret, "nginx.org/basic-auth-realm": "observability"}
-    return annotations
-
-
-_DIALECTS: dict[str, Callable[[dict[str, Any], str], dict[str, str]]] = {"community": _community_annotations, "f5": _f5_annotations}
-
-
-def ingress_objects(stack: Stack, auth_secret: str, annotations: dict[str, str]) -> list[dict[str, Any]]:
-    """Return one Ingress per public host, with the annotations of the controller's dialect and `annotations`.
-
-    `auth_secret` names the Secret with the credentials.
-    """
-    return [
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "Ingress",
-            "metadata": {
-                "name": route["service"],
-                "namespace": stack.namespace,
-                "labels": labels(stack, route["component"]),
-                "annotations": {**_DIALECTS[stack.ingress_dialect](route, auth_secret), **annotations},
-            },
-            "spec": {
-                "ingressClassName": stack.ingress_class,
-                "tls": [{"hosts": [route["host"]], "secretName": stack.tls_secret}],
-                "rules": [
-                    {
-                        "host": route["host"],
-                        "http": {
-                            "paths": [
-                                {
-                                    "path": path["path"],
-                                    "pathType": path["type"],
-                                    "backend": {"service": {"name": route["service"], "port": {"name": route["port"]}}},
-                                }
-                                for path in route["paths"]
-                            ]
-                        },
-                    }
-                ],
-            },
-        }
-        for route in ingress_routes(stack)
     ]
 
 

@@ -21,26 +21,28 @@ from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import InventoryError
 
 from tests import inventories
-from tests.failover import account
+from tests.failover import account, log_faults
 from tests.failover.account import Account, AccountError, Run, Window
 from tests.failover.faults import FAULTS, OURS, REPOSITORY, Fault, Scene
 from tests.failover.generator import NAMESPACE, Generator, choose_node
+from tests.failover.log_faults import LOG_FAULTS, LogFault
 from tests.failover.stores import Stores
 
 VARIABLES = [REPOSITORY / "inventories/local/group_vars/observability.yml", REPOSITORY / "build/provider.yml"]
 # What is still on its way after the last event arrives as long as the stores' figures change now and then.
 _SETTLED_AFTER = 60.0
 _PATIENCE = 900.0
+_WHAT = {fault.name: fault.what for fault in FAULTS} | {fault.name: fault.what for fault in LOG_FAULTS}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.failover",
         description=(__doc__ or "").strip(),
-        epilog="faults: " + "; ".join(f"{fault.name}: {fault.what}" for fault in FAULTS),
+        epilog="faults: " + "; ".join(f"{name}: {what}" for name, what in _WHAT.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = [fault.name for fault in FAULTS]
+    names = list(_WHAT)
     parser.add_argument("--only", action="append", choices=names, metavar="FAULT", help="only this fault; may be repeated")
     parser.add_argument("--path", action="append", choices=list(account.STORES), metavar="PATH", help="only this path; may be repeated")
     parser.add_argument("--interval", default="200ms", help="time between two events of a path, as Go writes it (default: %(default)s)")
@@ -138,30 +140,57 @@ def _run(options: argparse.Namespace) -> bool:
     absent = variables.get("verify_absent") or {}
     scene = Scene(cluster, stack, provider, absent, node, options.outage, _say)
 
-    asked = options.path or list(account.STORES)
-    untestable = {account.TAILED_LOGS: absent.get("alloy", "alloy is switched off")} if not stack.has("alloy") else {}
-    paths = [path for path in asked if path not in untestable]
-    wanted = [fault for fault in FAULTS if not options.only or fault.name in options.only]
-    obstacles = {fault.name: reason for fault in wanted if (reason := fault.obstacle(scene))}
-    chosen = [fault for fault in wanted if fault.name not in obstacles]
-    generator = Generator(Cluster(kubeconfig, context, NAMESPACE), "")
-    try:
-        _say(f"generator on {node}: one event per {options.interval} on {', '.join(paths)}")
-        generator = Generator.start(generator.cluster, stack, node, paths, options.interval)
-        measured = _measure(generator, scene, chosen, options.quiet)
-        lines = _settled(Stores(cluster, stack), measured, paths)
-    finally:
-        generator.remove()
-    lines += [account.not_tested(path, fault.name, untestable[path]) for path in asked if path in untestable for fault in chosen]
-    lines += [account.not_tested(path, name, reason) for name, reason in obstacles.items() for path in asked]
-    order = [fault.name for fault in FAULTS]
-    lines.sort(key=lambda line: (order.index(line.fault), asked.index(line.path)))
+    wanted = options.only or list(_WHAT)
+    lines = []
+    if any(fault.name in wanted for fault in FAULTS):
+        lines += _events(options, scene, Cluster(kubeconfig, context, NAMESPACE), wanted)
+    # A path chosen for the events says nothing about files.
+    if any(fault.name in wanted for fault in LOG_FAULTS) and not options.path:
+        stores = Stores(Cluster(kubeconfig, context, stack.namespace, timeout=120), stack)
+        lines += _files(scene, stores, Cluster(kubeconfig, context, NAMESPACE), [fault for fault in LOG_FAULTS if fault.name in wanted])
     _write(options.report, lines)
     print(account.table(lines), end="")
     failed = sum(line.status == "failed" for line in lines)
     tested = sum(line.status != "not tested" for line in lines)
     print(f"{tested - failed} passed, {failed} failed, {len(lines) - tested} not tested; report: {options.report}")
     return failed == 0
+
+
+def _events(options: argparse.Namespace, scene: Scene, cluster: Cluster, names: Sequence[str]) -> list[Account]:
+    """Count the events on every path while the faults with these names happen. `cluster` is seen in the generator's namespace."""
+    stack, absent = scene.stack, scene.absent
+    asked = options.path or list(account.STORES)
+    untestable = {account.TAILED_LOGS: absent.get("alloy", "alloy is switched off")} if not stack.has("alloy") else {}
+    paths = [path for path in asked if path not in untestable]
+    wanted = [fault for fault in FAULTS if fault.name in names]
+    obstacles = {fault.name: reason for fault in wanted if (reason := fault.obstacle(scene))}
+    chosen = [fault for fault in wanted if fault.name not in obstacles]
+    generator = Generator(cluster, "")
+    try:
+        _say(f"generator on {scene.generator_node}: one event per {options.interval} on {', '.join(paths)}")
+        generator = Generator.start(cluster, stack, scene.generator_node, paths, options.interval)
+        measured = _measure(generator, scene, chosen, options.quiet)
+        lines = _settled(Stores(scene.cluster, stack), measured, paths)
+    finally:
+        generator.remove()
+    lines += [account.not_tested(path, fault.name, untestable[path]) for path in asked if path in untestable for fault in chosen]
+    lines += [account.not_tested(path, name, reason) for name, reason in obstacles.items() for path in asked]
+    order = [fault.name for fault in FAULTS]
+    lines.sort(key=lambda line: (order.index(line.fault), asked.index(line.path)))
+    return lines
+
+
+def _files(scene: Scene, stores: Stores, cluster: Cluster, chosen: Sequence[LogFault]) -> list[Account]:
+    """Count the lines of log files while these faults happen, one after the other. `cluster` is seen in the writers' namespace."""
+    lines = []
+    for fault in chosen:
+        reason = fault.obstacle(scene)
+        for load in fault.loads:
+            if reason:
+                lines.append(account.not_tested(log_faults.path(load), fault.name, reason))
+            else:
+                lines.append(log_faults.measure(scene, stores, cluster, fault, load))
+    return lines
 
 
 def main() -> int:

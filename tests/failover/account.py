@@ -10,7 +10,7 @@ import itertools
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ SCRAPE = "scrape"
 PUSHED_METRICS = ("otlp-metrics-grpc", "otlp-metrics-http", "remote-write")
 TAILED_LOGS = "stdout-logs"
 OTLP_LOGS = "otlp-logs"
+# Lines in the files of containers that have much to say (see log_faults).
+LOG_FILES = "log-files"
+# Lines that a killed Alloy may lose: it notes how far it has read before it hands on its last batch.
+LOST_PER_KILL = 100
 # Metrics in Mimir and in each Prometheus replica, logs in Loki.
 STORES = {SCRAPE: "mimir", **dict.fromkeys(PUSHED_METRICS, "mimir"), TAILED_LOGS: "loki", OTLP_LOGS: "loki"}
 
-# The columns of the table that hold figures.
-_FIGURES = range(2, 7)
 # How much earlier than a whole interval a scrape may come, as a part of it: timers are late on a busy machine.
 _JITTER = 0.02
 
@@ -72,17 +74,24 @@ class Account:
     longest_gap_seconds: float | None = None
     scrapes_lost: int | None = None
     replicas_differ: int | None = None
+    megabytes: float | None = None
+    kills: int | None = None
+    seconds_behind: float | None = None
+    cpu_seconds_per_megabyte: float | None = None
+    peak_memory_megabytes: float | None = None
     detail: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the line as the report has it: `scrapes_lost` and `replicas_differ` only where they mean something."""
-        optional = ("scrapes_lost", "replicas_differ")
+        """Return the line as the report has it: figures of some paths only where they mean something."""
+        optional = (
+            "scrapes_lost", "replicas_differ", "megabytes", "kills", "seconds_behind", "cpu_seconds_per_megabyte", "peak_memory_megabytes",
+        )  # fmt: skip
         return {key: value for key, value in dataclasses.asdict(self).items() if value is not None or key not in optional}
 
 
 def not_tested(path: str, fault: str, reason: str) -> Account:
     """Return the line of what could not be tested here."""
-    return Account(path, fault, STORES[path], "not tested", detail=reason)
+    return Account(path, fault, STORES.get(path, "loki"), "not tested", detail=reason)
 
 
 def copies(run: Run, samples: Sequence[tuple[int, float]], where: str) -> Counter[int]:
@@ -183,6 +192,81 @@ def scrapes(run: Run, windows: Sequence[Window], times: Sequence[int], interval:
     ]
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a fault took: `seconds_behind` from the last line written until Loki had all that it ever got, and Alloy's part of it."""
+
+    seconds_behind: float
+    cpu_seconds: float
+    peak_memory: float
+
+
+def copies_of_lines(lines: int, numbers: Iterable[int], where: str) -> bytearray:
+    """Return how often each of the lines 1 to `lines` is among `numbers`; 255 stands for more.
+
+    Raises AccountError for any other number.
+    """
+    found = bytearray(lines + 1)
+    for number in numbers:
+        if not 1 <= number <= lines:
+            raise AccountError(f"{where} has a line with the number {number}, which was never written")
+        found[number] = min(found[number] + 1, 255)
+    return found
+
+
+def gaps(copies: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the first and the last number of each run of lines that are missing, of lines 1 to len(copies) - 1."""
+    found: list[tuple[int, int]] = []
+    for number in range(1, len(copies)):
+        if copies[number]:
+            continue
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+# How many gaps the detail names.
+_GAPS = 3
+
+
+def log_lines(path: str, fault: str, stored: Mapping[str, Sequence[int]], length: int, kills: int, cost: Cost) -> Account:
+    """Return the account, judged, of lines of `length` bytes that some pods have written; `stored`: pod -> see `copies_of_lines`.
+
+    `doubled` counts copies that Loki shows beyond the first. Nothing may be lost, and with `kills` of Alloy at most LOST_PER_KILL for each.
+    """
+    sent = sum(len(copies) - 1 for copies in stored.values())
+    there = sum(1 for copies in stored.values() for count in copies[1:] if count)
+    total = sum(sum(copies[1:]) for copies in stored.values())
+    missing = [f"{pod} {first}-{last}" for pod, copies in stored.items() for first, last in gaps(copies)]
+    megabytes = sent * length / 1e6
+    limit = LOST_PER_KILL * kills
+    lost = sent - there
+    problems = []
+    if lost > limit:
+        shown = ", ".join(missing[:_GAPS]) + (f" and {len(missing) - _GAPS} more" if len(missing) > _GAPS else "")
+        problems.append(f"{lost} lost, promised: {f'at most {limit}' if limit else 'none'} (missing: {shown})")
+    if not sent:
+        problems.append("nothing was sent")
+    return Account(
+        path=path,
+        fault=fault,
+        store="loki",
+        status="failed" if problems else "ok",
+        sent=sent,
+        stored=there,
+        lost=lost,
+        doubled=total - there,
+        megabytes=round(megabytes, 1),
+        kills=kills or None,
+        seconds_behind=round(cost.seconds_behind, 1),
+        cpu_seconds_per_megabyte=round(cost.cpu_seconds / max(megabytes, 1e-9), 4),
+        peak_memory_megabytes=round(cost.peak_memory / 1e6),
+        detail="; ".join(problems),
+    )
+
+
 def replicas_differ(windows: Sequence[Window], replicas: Sequence[Mapping[int, int]]) -> list[int]:
     """Return, per window, how many events are not in every Prometheus replica equally often."""
     differ = [0] * len(windows)
@@ -223,21 +307,41 @@ def judge(account: Account, window: Window) -> Account:
 
 def table(accounts: Sequence[Account]) -> str:
     """Return the report as a table for people; the paths and the faults that were not tested follow, one line per reason."""
-    head = ("fault", "path", "sent", "stored", "lost", "doubled", "longest gap", "", "")
-    rows = [head]
-    for line in accounts:
-        if line.status == "not tested":
-            continue
-        gap = f"{line.longest_gap_seconds:.1f} s"
-        figures = (str(line.sent), str(line.stored), str(line.lost), str(line.doubled), gap)
-        rows.append((line.fault, line.path, *figures, line.status, line.detail))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    aligned = [str.rjust if column in _FIGURES else str.ljust for column in range(len(head))]
-    lines = ["  ".join(align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)) for row in rows]
-    tested = {line.fault for line in accounts if line.status != "not tested"}
+    tested = [line for line in accounts if line.status != "not tested"]
+    events = [line for line in tested if line.longest_gap_seconds is not None]
+    files = [line for line in tested if line.longest_gap_seconds is None]
+    tables = []
+    if events or not files:
+        head: tuple[str, ...] = ("fault", "path", "sent", "stored", "lost", "doubled", "longest gap", "", "")
+        rows = [(line.fault, line.path, *_counts(line), f"{line.longest_gap_seconds:.1f} s", line.status, line.detail) for line in events]
+        tables.append(_aligned(head, rows))
+    if files:
+        head = ("fault", "path", "sent", "stored", "lost", "doubled", "MB", "behind", "CPU s per 100 MB", "peak memory", "", "")
+        rows = [(line.fault, line.path, *_counts(line), *_costs(line), line.status, line.detail) for line in files]
+        tables.append(_aligned(head, rows))
+    lines = [text for table in tables for text in (*table, "")][:-1]
+    faults = {line.fault for line in tested}
     skipped: dict[str, dict[str, None]] = {}
     for line in accounts:
         if line.status == "not tested":
-            skipped.setdefault(line.detail, {})[line.path if line.fault in tested else line.fault] = None
+            skipped.setdefault(line.detail, {})[line.path if line.fault in faults else line.fault] = None
     lines += [f"not tested: {', '.join(names)} ({reason})" for reason, names in skipped.items()]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _counts(line: Account) -> tuple[str, ...]:
+    return (str(line.sent), str(line.stored), str(line.lost), str(line.doubled))
+
+
+def _costs(line: Account) -> tuple[str, ...]:
+    cpu = 100 * (line.cpu_seconds_per_megabyte or 0)
+    return (f"{line.megabytes:.0f}", f"{line.seconds_behind:.0f} s", f"{cpu:.1f}", f"{line.peak_memory_megabytes:.0f} MB")
+
+
+def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a table: two columns of text, figures, and two columns of text again."""
+    every = [head, *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(head))]
+    figures = range(2, len(head) - 2)
+    align = [str.rjust if column in figures else str.ljust for column in range(len(head))]
+    return ["  ".join(place(cell, width) for place, cell, width in zip(align, row, widths, strict=True)) for row in every]

@@ -185,7 +185,9 @@ def _command(command: Sequence[str], node: str) -> None:
         raise ClusterError(f"`{' '.join(command)} {node}` failed: {(done.stderr or done.stdout).strip()}")
 
 
-def _needs(component: str) -> Callable[[Scene], str]:
+def needs(component: str) -> Callable[[Scene], str]:
+    """Return an obstacle: why a component does not run here, or ''."""
+
     def obstacle(scene: Scene) -> str:
         return "" if scene.stack.has(component) else scene.absent.get(component, f"{component} is switched off")
 
@@ -210,14 +212,14 @@ class Fault:
 
 FAULTS: tuple[Fault, ...] = (
     Fault("none", "no fault, for comparison", lambda _: 0, lambda _: ""),
-    Fault("kill-elected", "the Prometheus replica whose scrapes Mimir keeps is killed", _kill_elected, _needs("mimir")),
-    Fault("kill-other", "the other Prometheus replica is killed", _kill_other, _needs("mimir")),
-    Fault("prometheus-roll", "the Prometheus replicas are restarted one after the other", _roll("prometheus"), _needs("mimir")),
-    Fault("collector-roll", "the collectors are restarted one after the other", _roll("otel_collector"), _needs("otel_collector")),
-    Fault("collector-kill", "a collector is killed", _kill_one("otel_collector"), _needs("otel_collector")),
-    Fault("mimir-restart", "Mimir is restarted", _roll("mimir"), _needs("mimir")),
-    Fault("loki-restart", "Loki is restarted", _roll("loki"), _needs("loki")),
-    Fault("alloy-delete", "an Alloy pod is killed", _kill_one("alloy"), _needs("alloy")),
-    Fault("outage", "Mimir and Loki are away for a while", _outage, _needs("mimir")),
+    Fault("kill-elected", "the Prometheus replica whose scrapes Mimir keeps is killed", _kill_elected, needs("mimir")),
+    Fault("kill-other", "the other Prometheus replica is killed", _kill_other, needs("mimir")),
+    Fault("prometheus-roll", "the Prometheus replicas are restarted one after the other", _roll("prometheus"), needs("mimir")),
+    Fault("collector-roll", "the collectors are restarted one after the other", _roll("otel_collector"), needs("otel_collector")),
+    Fault("collector-kill", "a collector is killed", _kill_one("otel_collector"), needs("otel_collector")),
+    Fault("mimir-restart", "Mimir is restarted", _roll("mimir"), needs("mimir")),
+    Fault("loki-restart", "Loki is restarted", _roll("loki"), needs("loki")),
+    Fault("alloy-delete", "an Alloy pod is killed", _kill_one("alloy"), needs("alloy")),
+    Fault("outage", "Mimir and Loki are away for a while", _outage, needs("mimir")),
     Fault("node-loss", "a node with a Prometheus replica is lost and comes back", _lose_node, _needs_node),
 )

@@ -40,16 +40,29 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
     attributes = {"k8s.namespace.name": "$(POD_NAMESPACE)", "k8s.pod.name": "$(POD_NAME)", "k8s.pod.uid": "$(POD_UID)"}
+    made = skeleton(stack, POD, "failover-generator", node, arguments)
+    made["metadata"]["annotations"] = _wiring.scrape_annotations(stack, "sample_application")
+    made["spec"]["containers"][0] |= {
+        "env": [
+            field("POD_NAME", "metadata.name"),
+            field("POD_NAMESPACE", "metadata.namespace"),
+            field("POD_UID", "metadata.uid"),
+            {"name": "OTEL_SERVICE_NAME", "value": "failover-generator"},
+            {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": ",".join(f"{key}={value}" for key, value in attributes.items())},
+        ],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": _PORT}, "periodSeconds": 1},
+    }
+    return made
+
+
+def skeleton(stack: Stack, name: str, app: str, node: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return a pod of the sample application, on `node` or, when that is empty, wherever the scheduler puts it."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": POD,
-            "labels": {"app.kubernetes.io/name": "failover-generator"},
-            "annotations": _wiring.scrape_annotations(stack, "sample_application"),
-        },
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": app}},
         "spec": {
-            "nodeName": node,
+            **({"nodeName": node} if node else {}),
             # A second start would number from one again.
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
@@ -65,15 +78,7 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
                     "name": "generator",
                     "image": stack.images["sample_application"],
                     "imagePullPolicy": "IfNotPresent",
-                    "args": arguments,
-                    "env": [
-                        field("POD_NAME", "metadata.name"),
-                        field("POD_NAMESPACE", "metadata.namespace"),
-                        field("POD_UID", "metadata.uid"),
-                        {"name": "OTEL_SERVICE_NAME", "value": "failover-generator"},
-                        {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": ",".join(f"{key}={value}" for key, value in attributes.items())},
-                    ],
-                    "readinessProbe": {"httpGet": {"path": "/healthz", "port": _PORT}, "periodSeconds": 1},
+                    "args": list(arguments),
                     "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}},
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
@@ -92,6 +97,32 @@ def choose_node(nodes: Sequence[str], pods: Sequence[dict[str, Any]]) -> str:
     return min(nodes, key=lambda node: (there[node, "prometheus"], there[node, "otel-collector"], node))
 
 
+def identifier() -> str:
+    """Return a name for a run that nothing else has."""
+    return f"failover-{secrets.token_hex(4)}"
+
+
+def make_namespace(cluster: Cluster) -> None:
+    """Make NAMESPACE, in place of what a run before has left."""
+    remove_namespace(cluster)
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/name": "failover-generator"}
+    definition = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    cluster.object("POST", "/api/v1/namespaces", body=definition)
+
+
+def remove_namespace(cluster: Cluster) -> None:
+    """Remove NAMESPACE with everything in it, and wait until it is gone."""
+    path = f"/api/v1/namespaces/{NAMESPACE}"
+    if cluster.request("DELETE", path).status != 404:
+        wait(180, lambda: cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} does not go away")
+
+
+def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
+    """Create a pod, and return that it was."""
+    cluster.create_pod(definition)
+    return True
+
+
 @dataclass
 class Generator:
     """The running generator. `status` is what it says about itself, see tests/sample_application."""
@@ -102,26 +133,16 @@ class Generator:
     @classmethod
     def start(cls, cluster: Cluster, stack: Stack, node: str, paths: Sequence[str], interval: str) -> Generator:
         """Start the pod, in place of any that a run before has left, and wait until it answers. `cluster` is seen in NAMESPACE."""
-        found = cls(cluster, f"failover-{secrets.token_hex(4)}")
-        found.remove()
-        labels = {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/name": "failover-generator"}
-        cluster.object(
-            "POST", "/api/v1/namespaces", body={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-        )
+        found = cls(cluster, identifier())
+        make_namespace(cluster)
         # The service account of a new namespace comes a moment later; without it pods are refused.
-        wait(15, lambda: found._created(pod(stack, found.identifier, node, paths, interval)), "the generator cannot be made")
+        wait(15, lambda: created(cluster, pod(stack, found.identifier, node, paths, interval)), "the generator cannot be made")
         wait(60, found._answers, lambda: f"the generator does not start: {found._reason()}")
         return found
 
-    def _created(self, definition: dict[str, Any]) -> bool:
-        self.cluster.create_pod(definition)
-        return True
-
     def remove(self) -> None:
         """Remove the namespace with everything in it, and wait until it is gone."""
-        path = f"/api/v1/namespaces/{NAMESPACE}"
-        if self.cluster.request("DELETE", path).status != 404:
-            wait(90, lambda: self.cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} does not go away")
+        remove_namespace(self.cluster)
 
     def _answers(self) -> bool:
         return self.cluster.pod(POD, _PORT, "/healthz").status == 200

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.observability.stack.plugins.module_utils import stores
@@ -12,7 +13,7 @@ from ansible_collections.observability.stack.plugins.module_utils.cluster import
 from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
 from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
 
-from tests.failover.account import Run, copies
+from tests.failover.account import AccountError, Run, copies
 
 # The series of each path, as the sample application names them.
 SERIES = {
@@ -71,10 +72,51 @@ class Stores:
         events = [json.loads(line) for line in found]
         return Counter(int(event["number"]) for event in events)
 
+    def entries(self, selector: str, start: int) -> int:
+        """Return roughly how many entries Loki has in the streams of a selector since `start` (Unix nanoseconds), quickly."""
+        query = [("query", selector), ("start", str(start)), ("end", str(time.time_ns()))]
+        answer = self.loki("/loki/api/v1/index/stats", query)
+        if answer.status != 200:
+            raise ClusterError(f"loki does not say how much it has: {answer.excerpt()}")
+        return int(answer.json()["entries"])
+
+    def written_lines(self, selector: str, identifier: str, start: int, end: int) -> Iterator[tuple[str, int]]:
+        """Give (pod, number) of every line of a run that Loki has between two times in Unix nanoseconds, `end` excluded."""
+        expression = f'{selector} |= `"run":"{identifier}"` | json number="number" | line_format "{{{{.number}}}}" | keep pod'
+
+        def read(begin: int) -> list[tuple[int, str, str]]:
+            query = [("query", expression), ("start", str(begin)), ("end", str(end)), ("limit", str(_LINES)), ("direction", "forward")]
+            return stores.entries(self.loki("/loki/api/v1/query_range", query), "loki", "pod")
+
+        for _, pod, number in in_order(read, _LINES, start):
+            if not number.isdecimal():
+                raise AccountError(f"loki has a line of pod {pod} without a number, which was never written")
+            yield pod, int(number)
+
     def _lines(self, expression: str, start: int, end: int) -> list[str]:
         """Return the oldest lines from `start` up to but not including `end`, in Unix nanoseconds; no more than the limit."""
         query = [("query", expression), ("start", str(start)), ("end", str(end)), ("limit", str(_LINES)), ("direction", "forward")]
         return stores.lines(self.loki("/loki/api/v1/query_range", query), "loki")
+
+
+Entry = tuple[int, str, str]
+
+
+def in_order(read: Callable[[int], list[Entry]], limit: int, start: int) -> Iterator[Entry]:
+    """Give every entry (time, …) from `start` on, although `read` gives only the oldest `limit` entries from a time on.
+
+    Entries with the last time of a full page may be cut off; they are read again. Raises ClusterError when a page has only one time.
+    """
+    while True:
+        page = sorted(read(start))
+        if len(page) < limit:
+            yield from page
+            return
+        last = page[-1][0]
+        if page[0][0] == last:
+            raise ClusterError(f"{limit} lines or more at {last} ns: they cannot be told apart")
+        yield from (entry for entry in page if entry[0] < last)
+        start = last
 
 
 def everything(read: Callable[[int, int], list[str]], limit: int, start: int, end: int) -> list[str]:

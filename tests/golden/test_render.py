@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
+import jsonschema
 import pytest
 import yaml
 from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _stack
@@ -182,7 +182,38 @@ def pods_of(cluster: str, rendered: Rendered) -> list[Pod]:
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_every_object_follows_the_schema_of_kubernetes(cluster: str, rendered: Rendered) -> None:
     for version, (_, item) in itertools.product(schemas.versions(), objects_of(cluster, rendered)):
-        kubernetes_validate.validate(item, version, strict=True)
+        schemas.validate(item, version)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"issuer": {"name": "x"}}, {"dnsNames": []}, {"issuerRef": {}}, {"secretTemplate": {"labels": {"a": 1}}}],
+)
+def test_a_wrong_certificate_does_not_follow_its_schema(change: dict[str, Any], rendered: Rendered) -> None:
+    (certificate,) = (item for item in rendered["edge"]["ingress_nginx"] if item["kind"] == "Certificate")
+    with pytest.raises(jsonschema.ValidationError):
+        schemas.validate({**certificate, "spec": {**certificate["spec"], **change}}, schemas.versions()[0])
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_certificate_is_asked_for_once_and_has_every_host(cluster: str, rendered: Rendered) -> None:
+    """Of several that share a Secret, cert-manager serves one."""
+    items = rendered[cluster].get("ingress_nginx", [])
+    certificates = [item["spec"] for item in items if item["kind"] == "Certificate"]
+    assert len(certificates) == (cluster in ("edge", "most_variables", "production"))
+    hosts = {host for item in items if item["kind"] == "Ingress" for tls in item["spec"].get("tls", []) for host in tls["hosts"]}
+    assert all(set(spec["dnsNames"]) == hosts for spec in certificates)
+    annotated = [name for item in items if item["kind"] == "Ingress" for name in item["metadata"]["annotations"] if "cert-manager" in name]
+    assert annotated == []
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_no_secret_is_rendered(cluster: str, rendered: Rendered) -> None:
+    """Not as an object, and what Grafana takes from one is not in its configuration."""
+    assert not any(item["kind"] == "Secret" for _, item in objects_of(cluster, rendered))
+    for item in rendered[cluster].get("grafana", []):
+        if item["kind"] == "ConfigMap":
+            assert not re.search(r"(?m)^(admin_password|secret_key|client_secret|password)\b", item["data"]["grafana.ini"])
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -193,8 +224,8 @@ def test_every_object_is_ours_and_there_once(cluster: str, rendered: Rendered) -
         identity = (item["kind"], metadata.get("namespace"), metadata["name"])
         assert identity not in seen
         seen.add(identity)
-        # An Ingress belongs to the component that it leads to.
-        owner = metadata["name"] if item["kind"] == "Ingress" else component.replace("_", "-")
+        # An Ingress belongs to the component that it leads to, and its name begins with that one's.
+        owner = metadata["name"].partition("-")[0] if item["kind"] == "Ingress" else component.replace("_", "-")
         assert metadata["labels"]["app.kubernetes.io/name"] == owner, identity
         assert metadata["labels"]["app.kubernetes.io/part-of"] == "observability-stack"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "ansible"

@@ -238,7 +238,7 @@ class Cluster:
         with futures.ThreadPoolExecutor(1) as pool:
             # The nodes take images while the control plane comes up.
             loading = pool.submit(self._load, machines, [image for image in images.catalogue() if image.name in ("pause", "coredns")])
-            _wait(60, self._api_ready, f"the API server is not ready; its log: {brain.logs / 'kube-apiserver.log'}")
+            _wait(120, self._api_ready, f"the API server is not ready; its log: {brain.logs / 'kube-apiserver.log'}")
             changed |= bool(loading.result())
         self._wait_for_nodes({machine.name for machine in machines}, since)
         changed |= bool(self._take_new_images())

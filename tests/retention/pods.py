@@ -1,7 +1,8 @@
 """A pod of a rendered workload as a process of this machine, with what Kubernetes would give it and nothing else.
 
-Its root is read-only and holds the files of the image; only the volumes that the workload mounts are writable; it runs as the workload's
-user, in a network of its own with one address. So a program that writes elsewhere, or looks for another address, fails here as there.
+Its root is read-only and holds the files and directories of the image; only the volumes that the workload mounts are writable; it runs as
+the workload's user, in a network of its own with one address. So a program that writes elsewhere, or looks for another address, fails here
+as there.
 """
 
 from __future__ import annotations
@@ -236,10 +237,14 @@ class Pod:
             for mount in self.container["volumeMounts"]
             if mount["name"] not in self.without
         ]
-        # A folder of the image belongs to its user; everything else, /tmp too, is there and cannot be written to.
-        for folder in ("proc", "dev", "tmp", "etc", *(name.lstrip("/") for name in self.image.folders)):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / "tmp").chmod(0o1777)
+        for name in ("proc", "dev", "etc"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        for name, facts in self.image.directories.items():
+            owner, mode = facts.split()
+            made = root / name.lstrip("/")
+            made.mkdir(parents=True, exist_ok=True)
+            os.chown(made, *map(int, owner.split(":")))
+            made.chmod(int(mode, 8))
         (root / "dev/null").touch()
         (root / "etc/hosts").write_text(self._hosts())
         commands = [f"mount --bind {root} {root}", f"mount --bind /dev/null {root}/dev/null", f"mount -t proc proc {root}/proc"]

@@ -16,7 +16,7 @@ from tests.retention.pods import Objects, Pod, wait_for
 
 ADDRESSES = {"a public IPv4": "203.0.113.5", "only IPv6": "fd00:10:244:1::5"}
 RINGS = {
-    "loki": ("/ring", "/distributor/ring", "/scheduler/ring", "/ruler/ring", "/compactor/ring", "/indexgateway/ring"),
+    "loki": ("/ring", "/distributor/ring", "/scheduler/ring", "/compactor/ring"),
     "mimir": (
         "/ingester/ring", "/distributor/ring", "/querier/ring", "/store-gateway/ring", "/compactor/ring", "/ruler/ring",
     ),
@@ -50,14 +50,23 @@ def test_every_ring_knows_the_address_of_the_pod(
         assert (f"[{address}]:7946" if ":" in address else f"{address}:7946") in members
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+# Loki alone takes the public IPv4 of a link that is called eth0.
+@pytest.mark.parametrize(
+    ("component", "address"),
+    [
+        pytest.param("mimir", "a public IPv4", marks=pytest.mark.needs("mimir")),
+        pytest.param("mimir", "only IPv6", marks=pytest.mark.needs("mimir")),
+        pytest.param("loki", "only IPv6", marks=pytest.mark.needs("loki")),
+    ],
+)
 def test_without_being_told_they_do_not_start(
-    component: str, rendered: dict[str, Objects], image: dict[str, Image], tmp_path: Path
+    component: str, address: str, rendered: dict[str, Objects], image: dict[str, Image], tmp_path: Path
 ) -> None:
-    pod = Pod(rendered[component], image[component], tmp_path, ADDRESSES["a public IPv4"])
+    objects = json.loads(json.dumps(rendered[component]))
+    pod = Pod(objects, image[component], tmp_path, ADDRESSES[address])
     arguments = pod.container["args"]
     arguments[:] = [argument for argument in arguments if "$(POD_IP)" not in argument]
-    with pytest.raises(AssertionError, match="no private IP address"), pod.running():
+    with pytest.raises(AssertionError, match=r"no private IP address|no useable address"), pod.running():
         pod.wait_ready()
 
 

@@ -51,6 +51,7 @@ type options struct {
 	httpEndpoint string
 	remoteWrite  list
 	paths        list
+	flood        flood
 }
 
 // list is a flag that may be repeated, or hold several values with commas between them.
@@ -82,6 +83,9 @@ func parse(arguments []string, environment func(string) (string, bool), stderr i
 	flags.StringVar(&o.grpcEndpoint, "otlp-grpc-endpoint", "", "`host:port` of an OTLP/gRPC receiver; turns on "+pathOTLPMetricsGRPC)
 	flags.StringVar(&o.httpEndpoint, "otlp-http-endpoint", "", "`url` of an OTLP/HTTP receiver; turns on "+pathOTLPMetricsHTTP+" and "+pathOTLPLogs)
 	flags.Var(&o.remoteWrite, "remote-write-url", "`url` to push to by remote write, e.g. http://prometheus-0:9090/api/v1/write; may be repeated; turns on "+pathRemoteWrite)
+	flags.Int64Var(&o.flood.lines, "lines", 0, "do nothing but write so many numbered lines to stdout, and end")
+	flags.IntVar(&o.flood.length, "line-bytes", 200, "length of each of the --lines")
+	flags.Int64Var(&o.flood.rate, "bytes-per-second", 0, "how fast to write the --lines (default: as fast as they are taken)")
 	flags.Var(&o.paths, "paths", "only these paths, of "+strings.Join(allPaths, ", ")+" (default: each that has what it needs)")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
@@ -112,6 +116,10 @@ var (
 func (o *options) check() error {
 	var mistakes []error
 	wrong := func(format string, values ...any) { mistakes = append(mistakes, fmt.Errorf(format, values...)) }
+	if o.flood.lines < 0 || o.flood.length < 1 || o.flood.rate < 0 {
+		wrong("--lines %d --line-bytes %d --bytes-per-second %d: must not be negative, nor a line empty", o.flood.lines, o.flood.length, o.flood.rate)
+	}
+	o.flood.run = o.run
 	if o.interval < time.Millisecond || o.interval%time.Millisecond != 0 {
 		wrong("--interval %s: must be a whole number of milliseconds, at least one", o.interval)
 	}
@@ -245,6 +253,9 @@ func start(ctx context.Context, arguments []string) error {
 	o, err := parse(arguments, os.LookupEnv, os.Stderr)
 	if err != nil {
 		return err
+	}
+	if o.flood.lines > 0 {
+		return o.flood.write(os.Stdout)
 	}
 	host, err := os.Hostname()
 	if err != nil {

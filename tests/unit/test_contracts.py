@@ -18,6 +18,7 @@ import yaml
 from ansible_collections.observability.stack.plugins.filter import objects
 from ansible_collections.observability.stack.plugins.plugin_utils import (
     _containers,
+    _edge,
     _ownership,
     _picture,
     _placing,
@@ -134,7 +135,7 @@ def sidecar(name: str) -> dict[str, Any]:
 
 def parameters(name: str) -> list[str]:
     """Return the names of a filter's parameters after its input."""
-    for module in (_wiring, _containers, _ownership, _placing, _workloads, _proof, _picture):
+    for module in (_wiring, _containers, _edge, _ownership, _placing, _workloads, _proof, _picture):
         if hasattr(module, name):
             return [parameter for parameter in inspect.signature(getattr(module, name)).parameters if parameter != "stack"][
                 module is _workloads :

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from tests import inventories
 from tests.failover import account, generator
 from tests.failover.account import Account, AccountError, Run, Window
-from tests.failover.stores import everything
+from tests.failover.faults import FAULTS
+from tests.failover.log_faults import LOG_FAULTS
+from tests.failover.stores import everything, in_order
 
 # Ten events, one per second; the fault begins with the fifth.
 RUN = Run("r", start=1_000_000, interval=1000, last=10)
@@ -161,6 +165,103 @@ def test_the_table_has_a_row_for_what_was_tested_and_a_reason_for_what_was_not()
     text = account.table([line("remote-write"), *skipped[1:]])
     assert text.splitlines()[1].split() == ["kill", "remote-write", "9", "9", "0", "0", "1.0", "s", "ok"]
     assert text.splitlines()[2] == "not tested: stdout-logs, alloy-delete (no Alloy)"
+
+
+COST = account.Cost(seconds_behind=2.5, cpu_seconds=3.0, peak_memory=150e6)
+
+
+def counted(*missing: int, again: Sequence[int] = (), lines: int = 1000) -> bytearray:
+    numbers = [number for number in range(1, lines + 1) if number not in missing]
+    return account.copies_of_lines(lines, [*numbers, *again], "loki")
+
+
+@pytest.mark.parametrize(
+    ("stored", "kills", "expected", "detail"),
+    [
+        ({"a": counted()}, 0, ("ok", 1000, 1000, 0, 0), ""),
+        ({"a": counted(), "b": counted(again=[7, 7, 8])}, 0, ("ok", 2000, 2000, 0, 3), ""),
+        ({"a": counted(), "b": counted(5)}, 0, ("failed", 2000, 1999, 1, 0), "1 lost, promised: none (missing: b 5-5)"),
+        ({"a": counted(*range(1, 101))}, 1, ("ok", 1000, 900, 100, 0), ""),
+        ({"a": counted(*range(1, 102))}, 1, ("failed", 1000, 899, 101, 0), "101 lost, promised: at most 100 (missing: a 1-101)"),
+        ({"a": counted(*range(1, 102))}, 2, ("ok", 1000, 899, 101, 0), ""),
+        # A copy of one line does not stand for another.
+        ({"a": counted(9, again=[8])}, 0, ("failed", 1000, 999, 1, 1), "1 lost, promised: none (missing: a 9-9)"),
+        (
+            {"a": counted(1, 3, 5, 7, 1000)},
+            0,
+            ("failed", 1000, 995, 5, 0),
+            "5 lost, promised: none (missing: a 1-1, a 3-3, a 5-5 and 2 more)",
+        ),
+        ({"a": counted(lines=0)}, 0, ("failed", 0, 0, 0, 0), "nothing was sent"),
+    ],
+)
+def test_lines_of_files(stored: dict[str, bytearray], kills: int, expected: tuple[Any, ...], detail: str) -> None:
+    found = account.log_lines("log-files 1 MB/s", "alloy-kill", stored, 200, kills, COST)
+    assert (found.status, found.sent, found.stored, found.lost, found.doubled) == expected
+    assert found.detail == detail
+
+
+def test_lines_of_files_have_their_cost_in_the_report() -> None:
+    found = account.log_lines("log-files 1 MB/s", "log-rotation", {"a": counted(), "b": counted()}, 150, 0, COST).to_dict()
+    assert found["megabytes"] == 0.3
+    assert found["cpu_seconds_per_megabyte"] == 10.0
+    assert found["peak_memory_megabytes"] == 150
+    assert found["seconds_behind"] == 2.5
+    assert "kills" not in found
+
+
+def test_a_line_that_was_never_written_is_an_error() -> None:
+    for number in (0, 1001, -1):
+        with pytest.raises(AccountError, match="never written"):
+            account.copies_of_lines(1000, [number], "loki")
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_gaps_hold_what_is_missing_and_nothing_else(there: list[bool]) -> None:
+    found = account.gaps([1, *map(int, there)])
+    missing = [number for number, present in enumerate(there, 1) if not present]
+    assert [number for first, last in found for number in range(first, last + 1)] == missing
+    assert all(before[1] + 1 < after[0] for before, after in itertools.pairwise(found))
+
+
+def test_the_table_has_a_part_of_its_own_for_log_files() -> None:
+    files = account.log_lines("log-files 1 MB/s", "log-rotation", {"a": counted()}, 1000, 0, COST)
+    head, row = account.table([files, account.not_tested("log-files 2 MB/s", "alloy-restart", "no Alloy")]).splitlines()[:2]
+    assert "CPU s per 100 MB" in head
+    assert row.split() == [
+        "log-rotation", "log-files", "1", "MB/s", "1000", "1000", "0", "0", "1", "2", "s", "300.0", "150", "MB", "ok",
+    ]  # fmt: skip
+    both = account.table([line("remote-write"), files])
+    assert "longest gap" in both
+    assert "CPU s per 100 MB" in both
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from("ab"), st.integers(1, 3)), max_size=80), st.integers(1, 20))
+def test_lines_are_read_in_order_although_an_answer_is_limited(entries: list[tuple[int, str, int]], limit: int) -> None:
+    wanted = sorted((time, pod, str(number)) for time, pod, number in entries)
+
+    def read(start: int) -> list[tuple[int, str, str]]:
+        return [entry for entry in wanted if entry[0] >= start][:limit]
+
+    times = [time for time, *_ in wanted]
+    if any(times.count(time) >= limit for time in times):
+        with pytest.raises(ClusterError, match="cannot be told apart"):
+            list(in_order(read, limit, 0))
+    else:
+        assert list(in_order(read, limit, 0)) == wanted
+
+
+def test_writers_say_who_they_are_and_what_they_write() -> None:
+    for fault in LOG_FAULTS:
+        for load in fault.loads:
+            pod = generator.skeleton(inventories.stack(), "writer-1", "failover-writer", "node-2", load.arguments("failover-1"))
+            (container,) = pod["spec"]["containers"]
+            assert {"--run-id=failover-1", f"--lines={load.lines}", f"--line-bytes={load.length}"} <= set(container["args"])
+            assert load.lines > 0
+            # The shortest line still has its number.
+            assert load.length >= len('{"run":"failover-12345678","number":1000000,"fill":""}\n')
+    names = [fault.name for fault in (*FAULTS, *LOG_FAULTS)]
+    assert len(names) == len(set(names))
 
 
 @given(st.lists(st.integers(0, 1000), max_size=100), st.integers(1, 20))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Any
 
-import bcrypt
 import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.observability.stack.plugins.filter import objects, wiring
 from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
+from passlib.hash import apr_md5_crypt
 
 from tests.inventories import stack
 
@@ -37,7 +38,9 @@ ARGUMENTS = {
     "advertised_address": "('mimir')",
     "go_memory_limit": "({'limits': {'memory': '1Gi'}})",
     "gossip_address": "('mimir')",
-    "ingress_objects": "('users', {})",
+    "grafana_environment": "({'smtp': {'password': {'name': 'mail', 'key': 'password'}}})",
+    "ingress_certificate": "({'name': 'letsencrypt'})",
+    "ingress_objects": "('users')",
     "labels": "('loki')",
     "placed": "('loki', [{'kind': 'ConfigMap'}], {})",
     "node_ports": "('ingress_nginx', {'https': 30443})",
@@ -76,7 +79,8 @@ def test_arguments_may_be_templates_too() -> None:
         ("'x' | observability.stack.labels('loki')", "labels: expected the checked model"),
         ("observability_stack | observability.stack.url('grafanna')", "grafanna"),
         ("observability_stack | observability.stack.port('loki', 'htp')", "htp"),
-        ("'secret' | observability.stack.base64_values", "mapping"),
+        ("['secret'] | observability.stack.secret_objects(observability_stack, 'grafana')", "mapping"),
+        ("[{'name': 'x', 'data': 'secret'}] | observability.stack.secret_objects(observability_stack, 'grafana')", "mapping"),
         ("'x' | observability.stack.checksum", "checksum"),
         ("observability_stack | observability.stack.go_memory_limit({})", "limits.memory is None"),
     ],
@@ -88,8 +92,11 @@ def test_a_wrong_input_is_an_error_of_a_filter_that_says_what_is_wrong(expressio
 
 def test_values_of_a_secret_are_encoded() -> None:
     data = {"user": trust_as_template("{{ 'ad' ~ 'min' }}"), "number": 5, "text": "ü"}
-    encoded = render("data | observability.stack.base64_values", data=data)
-    assert {key: base64.b64decode(value).decode() for key, value in encoded.items()} == {"user": "admin", "number": "5", "text": "ü"}
+    secrets = [{"name": "one", "data": data}, {"name": "two", "type": "kubernetes.io/tls", "data": {}}]
+    one, two = render("secrets | observability.stack.secret_objects(observability_stack, 'grafana')", secrets=secrets)
+    assert {key: base64.b64decode(value).decode() for key, value in one["data"].items()} == {"user": "admin", "number": "5", "text": "ü"}
+    assert (one["type"], two["type"]) == ("Opaque", "kubernetes.io/tls")
+    assert one["metadata"] == {"name": "one", "namespace": MODEL.namespace, "labels": _wiring.labels(MODEL, "grafana")}
 
 
 def test_a_checksum_sees_data_and_nothing_else() -> None:
@@ -102,13 +109,26 @@ def test_a_checksum_sees_data_and_nothing_else() -> None:
     assert render("[config] | observability.stack.checksum", config=config) == first
 
 
-def test_a_password_and_its_hash_stand_in_one_secret() -> None:
+def test_a_password_and_its_hashes_stand_in_one_secret() -> None:
     made = render("word | observability.stack.basic_auth('viewer')", word="correct horse")
     assert (made["username"], made["password"]) == ("viewer", "correct horse")
-    user, hashed = made["auth"].split(":", 1)
+    user, hashed = made["htpasswd"].split(":")
+    raw = base64.b64decode(hashed.removeprefix("{SSHA}"))
     assert user == "viewer"
-    assert bcrypt.checkpw(b"correct horse", hashed.encode())
-    assert made["htpasswd"] == made["auth"]
+    assert raw[:20] == hashlib.sha1(b"correct horse" + raw[20:]).digest()  # noqa: S324 - the format
+    assert len(raw[20:]) == 16
+    user, hashed = made["auth"].split(":")
+    assert user == "viewer"
+    assert apr_md5_crypt.verify("correct horse", hashed)
+    assert not apr_md5_crypt.verify("wrong horse", hashed)
+    assert made != render("word | observability.stack.basic_auth('viewer')", word="correct horse")
+
+
+def test_a_certificate_is_planned_from_what_the_cluster_has() -> None:
+    secrets = {"resources": [{"metadata": {"name": trust_as_template("{{ 'oth' ~ 'er' }}")}}]}
+    expression = "secrets.resources | observability.stack.certificate_plan('tls', ['a.example.com'], 'example.com')"
+    found = render(expression, secrets=secrets)
+    assert (found["authority"], found["certificate"], found["permitted"]) == ("make", "make", ["DNS:example.com"])
 
 
 def test_filters_over_objects_take_registered_results() -> None:

@@ -428,25 +428,6 @@ def test_every_host_but_grafana_asks_for_a_password() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("dialect", "key"), [("community", "nginx.ingress.kubernetes.io/auth-secret"), ("f5", "nginx.org/basic-auth-secret")]
-)
-def test_every_dialect_protects_the_same_hosts_and_points_at_ports_of_the_catalogue(dialect: str, key: str) -> None:
-    model = stack(ingress_nginx_dialect=dialect)
-    objects = _wiring.ingress_objects(model, "users", {"example.com/more": "yes"})
-    assert len(objects) == 4
-    for item in objects:
-        annotations, rule = item["metadata"]["annotations"], item["spec"]["rules"][0]
-        assert annotations["example.com/more"] == "yes"
-        assert all(isinstance(value, str) for value in annotations.values())
-        assert (annotations.get(key) == "users") == (item["metadata"]["name"] != "grafana")
-        assert item["spec"]["tls"] == [{"hosts": [rule["host"]], "secretName": model.tls_secret}]
-        for path in rule["http"]["paths"]:
-            service = path["backend"]["service"]
-            assert service["name"] == item["metadata"]["name"]
-            assert service["port"]["name"] in _wiring.CATALOGUE[service["name"]].ports
-
-
 # --- what every object carries ----------------------------------------------------------------------------------------
 
 

@@ -35,8 +35,8 @@ Sample = dict[str, Any]
 PASSWORD = "right horse battery"  # noqa: S105 - of this world only
 
 
-def certificate(hosts: list[str]) -> tuple[bytes, bytes]:
-    """Return a self-signed certificate for these hosts, and its key, as PEM."""
+def certificate(hosts: list[str], days: float = 90) -> tuple[bytes, bytes]:
+    """Return a self-signed certificate for these hosts that ends in so many days, and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "verify")])
     now = datetime.datetime.now(datetime.UTC)
@@ -46,8 +46,8 @@ def certificate(hosts: list[str]) -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_before(now - datetime.timedelta(days=100))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -71,7 +71,10 @@ class World:
         self.posts = 0
         self.now = datetime.datetime.now(datetime.UTC)
         self.hosts = [route["host"] for route in plan["ingress"]["routes"].values()]
-        self.certificate, self.key = certificate(["elsewhere.example.com"] if broken == "certificate" else self.hosts)
+        self.certificate, self.key = certificate(
+            ["elsewhere.example.com"] if broken == "certificate" else self.hosts,
+            {"old certificate": -1.0, "ending certificate": 20.5}.get(broken, 90.0),
+        )
         self.lock = threading.Lock()
         for number, node in enumerate(self.nodes):
             self._running(f"alloy-{number}", node, plan["components"]["alloy"]["selector"])
@@ -210,7 +213,8 @@ class World:
         self.looked += 1
         n = self.looked * 1000
         queue = "mimir-scraped"
-        rising = {fault: n if self.broken == fault else 0 for fault in ("failed samples", "discarded", "discarded lines", "exporter fails")}
+        counted = ("failed samples", "discarded", "discarded lines", "delayed lines", "exporter fails", "exporter of lines fails")
+        rising = {fault: n if self.broken == fault else 0 for fault in counted}
         deduped = 0 if self.broken == "one replica" else n
         started = time.time() - (48 * 3600 if self.broken == "compactor is idle" else 60)
         failed = 3 if self.broken == "retention fails" else 0
@@ -237,6 +241,7 @@ class World:
             ],
             "loki": [
                 f'loki_discarded_samples_total{{reason="x"}} {rising["discarded lines"]}',
+                f'loki_discarded_samples_total{{reason="rate_limited"}} {rising["delayed lines"]}',
                 f"process_start_time_seconds {time.time() - 60:e}",
                 "loki_compactor_apply_retention_last_successful_run_timestamp_seconds 0",
                 f'loki_compactor_apply_retention_operation_total{{status="failure"}} {failed}',
@@ -246,9 +251,11 @@ class World:
                 f'otelcol_exporter_send_failed_metric_points{{exporter="p"}} {rising["exporter fails"]}',
             ],
             "alloy": [
-                f'loki_source_file_read_lines_total{{path="/var/log/pods/x_{probe}_y/probe/0.log"}} 5'
-                for probe in self.probes()
-                if self.broken != "not tailed" and self.pods.get(probe, {}).get("spec") == self.pods.get(pod, {}).get("spec")
+                f'otelcol_receiver_accepted_log_records_total{{receiver="filelog"}} {7 if self.broken == "not tailed" else n}',
+                f'otelcol_exporter_send_failed_log_records_total{{exporter="otlphttp"}} {rising["exporter of lines fails"]}',
+                f'otelcol_exporter_queue_size{{exporter="otlphttp"}} {900 if self.broken == "full queue" else 10}',
+                'otelcol_exporter_queue_capacity{exporter="otlphttp"} 1000',
+                f'otelcol_fileconsumer_reading_files{{receiver="filelog"}} {int(self.broken == "reading is behind")}',
             ],
         }
         return "\n".join(["# TYPE some_metric counter", *text[pod.partition("-")[0]], ""])
@@ -301,6 +308,8 @@ class World:
         """Answer a user."""
         component = host.partition(".")[0]
         if component == "grafana":
+            if path == "/metrics" and self.broken != "open paths":
+                return 401, "authorization required"
             return (502, "bad gateway") if self.broken == "grafana down" else (200, {"database": "ok"})
         right = f"Basic {base64.b64encode(f'users:{PASSWORD}'.encode()).decode()}"
         if authorization != right and self.broken != "no login":
