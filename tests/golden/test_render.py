@@ -229,8 +229,19 @@ def test_every_object_is_ours_and_there_once(cluster: str, rendered: Rendered) -
         assert metadata["labels"]["app.kubernetes.io/name"] == owner, identity
         assert metadata["labels"]["app.kubernetes.io/part-of"] == "observability-stack"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "ansible"
-        assert "app.kubernetes.io/instance" in metadata["labels"]
         assert "app.kubernetes.io/component" in metadata["labels"]
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_every_object_says_which_stack_it_belongs_to(cluster: str, rendered: Rendered) -> None:
+    """And so does what Kubernetes makes of it: pods, and volumes, whose labels can never be changed."""
+    labelled = [item["metadata"] for _, item in objects_of(cluster, rendered)]
+    for pod in pods_of(cluster, rendered):
+        labelled.append(pod.workload["spec"]["template"]["metadata"])
+        labelled += [claim["metadata"] for claim in pod.workload["spec"].get("volumeClaimTemplates", [])]
+    (instance,) = {metadata["labels"]["app.kubernetes.io/instance"] for metadata in labelled}
+    (namespace,) = (item["metadata"]["name"] for item in rendered[cluster]["namespaces"] if item["kind"] == "Namespace")
+    assert instance.startswith(f"{namespace}.")
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
