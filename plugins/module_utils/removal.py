@@ -130,7 +130,7 @@ class Removal:
         """Wait until no object is left; one whose last pods are on nodes that do not answer is reported, and goes when they are back."""
         end = time.monotonic() + self.timeout
         while found := self._list(where, selector):
-            stuck = self._stuck_pods(namespace, selector)
+            stuck = self._stuck_pods(namespace, {(item["metadata"].get("labels") or {}).get(COMPONENT) for item in found})
             if stuck:
                 self._stuck |= stuck.keys()
                 self.kept += [
@@ -141,14 +141,16 @@ class Removal:
                 raise ClusterError(f"{where}: still there after {self.timeout:.0f} s (common_wait_timeout): {_names(found)}")
             time.sleep(PAUSE)
 
-    def _stuck_pods(self, namespace: str, selector: Mapping[str, str]) -> dict[str, str]:
-        """Return the pods that are left, and their nodes, when all of them are to end on nodes that are not ready."""
-        pods = self.cluster.object("GET", path("v1", "Pod", namespace), [("labelSelector", _selector(selector))])["items"] or []
-        ending = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods if pod["metadata"].get("deletionTimestamp")}
-        if not ending or len(ending) < len(pods):
+    def _stuck_pods(self, namespace: str, components: set[str | None]) -> dict[str, str]:
+        """Return the pods that are left of these components, and their nodes, when all of them are to end on nodes that are not ready."""
+        query = [("labelSelector", _selector(self.plan["selector"]))]
+        found = self.cluster.object("GET", path("v1", "Pod", namespace), query)["items"] or []
+        pods = [pod for pod in found if pod["metadata"]["labels"].get(COMPONENT) in components]
+        if not pods or not all(pod["metadata"].get("deletionTimestamp") for pod in pods):
             return {}
+        left = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods}
         ready = {item["metadata"]["name"] for item in self.cluster.nodes() if is_ready(item)}
-        return ending if not ready & set(ending.values()) else {}
+        return left if not ready & set(left.values()) else {}
 
     # --- namespaces ---
 
