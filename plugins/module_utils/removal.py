@@ -132,10 +132,9 @@ class Removal:
         while found := self._list(where, selector):
             stuck = self._stuck_pods(namespace, {(item["metadata"].get("labels") or {}).get(COMPONENT) for item in found})
             if stuck:
-                self._stuck |= stuck.keys()
-                self.kept += [
-                    f"the pod {pod}, until its node {node} is ready again or taken out of the cluster" for pod, node in stuck.items()
-                ]
+                new = {pod: node for pod, node in stuck.items() if pod not in self._stuck}
+                self.kept += [f"the pod {pod}, until its node {node} is ready again or out of the cluster" for pod, node in new.items()]
+                self._stuck |= new.keys()
                 return
             if time.monotonic() > end:
                 raise ClusterError(f"{where}: still there after {self.timeout:.0f} s (common_wait_timeout): {_names(found)}")
