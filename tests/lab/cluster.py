@@ -72,7 +72,8 @@ class Cluster:
 
     def _same_family(self) -> None:
         """Raise LabError when the lab was made with other IP versions than LAB_FAMILY names now; only taking it down needs no addresses."""
-        made = (self._state() or {}).get("family", network.FAMILY)
+        state = self._state()
+        made = state.get("family", "ipv4") if state else network.FAMILY
         if made != network.FAMILY:
             raise LabError(f"the lab has LAB_FAMILY={made}, not {network.FAMILY}: name it, or take the lab down first")
 
