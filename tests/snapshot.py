@@ -45,7 +45,7 @@ def take(cluster: Cluster, instance: str) -> dict[str, str]:
     """Return a digest of every object that is not of `instance`, by its path, name and uid, without its status."""
     found = {}
     for path in resources(cluster):
-        for item in cluster.object("GET", path)["items"]:
+        for item in cluster.object("GET", path)["items"] or []:
             if not belongs_to(item, instance):
                 metadata = {key: value for key, value in item["metadata"].items() if key not in _COUNTED}
                 content = {key: value for key, value in item.items() if key not in ("metadata", "status")}

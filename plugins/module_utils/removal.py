@@ -97,7 +97,7 @@ class Removal:
         # A kind that this cluster does not have, or a namespace that is gone.
         if answer.status == 404:
             return []
-        found: list[Item] = _expect(answer, f"list {where}").json()["items"]
+        found: list[Item] = _expect(answer, f"list {where}").json()["items"] or []
         return found
 
     def _remove(self, row: Row) -> None:
@@ -143,7 +143,7 @@ class Removal:
 
     def _stuck_pods(self, namespace: str, selector: Mapping[str, str]) -> dict[str, str]:
         """Return the pods that are left, and their nodes, when all of them are to end on nodes that are not ready."""
-        pods = self.cluster.object("GET", path("v1", "Pod", namespace), [("labelSelector", _selector(selector))])["items"]
+        pods = self.cluster.object("GET", path("v1", "Pod", namespace), [("labelSelector", _selector(selector))])["items"] or []
         ending = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods if pod["metadata"].get("deletionTimestamp")}
         if not ending or len(ending) < len(pods):
             return {}
@@ -183,7 +183,7 @@ class Removal:
             if answer.status != 200:
                 yield f"{resource} (cannot be listed: HTTP {answer.status})"
                 continue
-            for item in answer.json()["items"]:
+            for item in answer.json()["items"] or []:
                 name = item["metadata"]["name"]
                 if (kind, name) not in ours and is_strange(kind, item["metadata"], self.plan["selector"]):
                     yield f"{kind} {name}"

@@ -48,7 +48,8 @@ class Reader:
     def items(self, path: str, what: str, *, metadata: bool = True) -> list[dict[str, Any]] | None:
         """Return the objects of a list; None when it may not be read."""
         found = self.get(path, what, metadata=metadata)
-        return None if found is None else found["items"]
+        # A list of metadata without any is null.
+        return None if found is None else found["items"] or []
 
 
 def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:

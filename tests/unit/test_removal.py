@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.observability.stack.plugins.module_utils import removal
+from ansible_collections.observability.stack.plugins.module_utils import removal, survey
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer
 from ansible_collections.observability.stack.plugins.plugin_utils import _ownership, _wiring
 
 from tests.inventories import load, stack
 
+KINDS = "roles/common/vars/main.yml"
 PLAN = _ownership.removal_plan(stack())
 OURS = {**PLAN["selector"], "app.kubernetes.io/name": "prometheus"}
 
@@ -83,7 +85,7 @@ def test_what_components_make_without_labels_is_known() -> None:
 
 
 def test_data_goes_only_with_the_data() -> None:
-    rows = load("roles/common/vars/main.yml")["__common_kinds"]
+    rows = load(KINDS)["__common_kinds"]
     assert {row["kind"] for row in rows if row["data"]} == {"Secret", "PersistentVolumeClaim", "Namespace"}
     assert rows[-1]["kind"] == "Namespace"
 
@@ -106,3 +108,21 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 )
 def test_what_became_of_a_pod_that_removes_a_directory(status: dict[str, Any], outcome: str) -> None:
     assert removal.outcome_of({"status": status}) == outcome
+
+
+class Null:
+    """A cluster whose lists are empty, and null, as the API server writes a list of metadata without any."""
+
+    server = "https://192.0.2.1:6443"
+
+    def request(self, *_: Any, **__: Any) -> Answer:
+        return Answer(200, '{"items": null, "groups": [], "resources": [], "metadata": {"name": "observability"}}', {})
+
+
+def test_a_list_without_items_is_an_empty_one() -> None:
+    found = survey.survey(Null(), ["observability"])  # type: ignore[arg-type]
+    assert (found["storage_classes"], found["ingress_classes"], found["unreadable"]) == ([], [], [])
+    gone = removal.Removal(Null(), {**PLAN, "unlabelled": [], "host": None}, load(KINDS)["__common_kinds"], True, 1.0)  # type: ignore[arg-type]
+    gone.run()
+    assert gone.removed == []
+    assert gone.kept == [f"the namespace {name}: it was there before this stack" for name in PLAN["namespaces"]]
