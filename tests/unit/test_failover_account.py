@@ -260,7 +260,7 @@ def test_writers_say_who_they_are_and_what_they_write() -> None:
             assert load.lines > 0
             # The shortest line still has its number.
             assert load.length >= len('{"run":"failover-12345678","number":1000000,"fill":""}\n')
-    names = [fault.name for fault in (*FAULTS, *LOG_FAULTS)]
+    names = [*(fault.name for fault in FAULTS), *(fault.name for fault in LOG_FAULTS)]
     assert len(names) == len(set(names))
 
 
