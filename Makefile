@@ -33,7 +33,7 @@ up: render ## A cluster (kind with Docker, else the lab), the stack on it, the p
 render: $(VENV)/ready ## What the inventory renders to, checked against the Kubernetes schemas; needs no cluster.
 	python -m tests.lab provider
 	ansible-playbook playbooks/render.yml -i $(INVENTORY) -e @build/provider.yml
-	python -m tests.schemas build/rendered
+	python -m tests.schemas build/*/rendered
 
 .PHONY: down
 down: $(VENV)/ready ## Removes the cluster that `make up` started, and everything with it.

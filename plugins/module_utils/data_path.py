@@ -180,7 +180,9 @@ def _not_behind(run: Run) -> str:
 def _lines_of(run: Run, probe: str) -> int:
     """Return the number of lines that a probe has written, all of them in Loki exactly once."""
     written = Counter(line for line in run.cluster.pod_log(probe) if line)
-    stored = Counter(run.loki().query(f'{{pod="{probe}"}}', run.started - 60))
+    # The label `app` comes from the pod's own labels: Alloy has found the pod of the file.
+    stream = f'{{pod="{probe}", app="{run.plan["labels"]["app.kubernetes.io/name"]}"}}'
+    stored = Counter(run.loki().query(stream, run.started - 60))
     doubled = sum(1 for line, count in written.items() if stored[line] > count)
     missing = sum(1 for line, count in written.items() if stored[line] < count)
     if doubled:
@@ -190,7 +192,7 @@ def _lines_of(run: Run, probe: str) -> int:
         )
     if missing or not written:
         raise NotYet(
-            f'{missing} of {written.total()} lines of pod {probe} are not in Loki under {{pod="{probe}"}}; see the log of Alloy on its node'
+            f"{missing} of {written.total()} lines of pod {probe} are not in Loki under {stream}; see the log of Alloy on its node"
         )
     return written.total()
 

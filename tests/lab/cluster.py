@@ -68,11 +68,14 @@ class Cluster:
         if state and state["name"] != network.NAME:
             raise LabError(f"{self.folder} belongs to the lab {state['name']}, not to {network.NAME}: choose another one with LAB_DIR")
         self._wanted = nodes or int(os.environ.get("LAB_NODES") or (state["nodes"] if state else 3))
-        if state and state.get("family", "ipv4") != network.FAMILY:
-            raise LabError(
-                f"{self.folder} has a lab with LAB_FAMILY={state['family']}, not {network.FAMILY}: name it, or take the lab down first"
-            )
         self.plan = network.plan(state["nodes"] if state else self._wanted, state["subnet"] if state else None)
+
+    def _same_family(self) -> None:
+        """Raise LabError when the lab was made with other IP versions than LAB_FAMILY names now; only taking it down needs no addresses."""
+        state = self._state()
+        made = state.get("family", "ipv4") if state else network.FAMILY
+        if made != network.FAMILY:
+            raise LabError(f"the lab has LAB_FAMILY={made}, not {network.FAMILY}: name it, or take the lab down first")
 
     @property
     def kubeconfig(self) -> Path:
@@ -82,6 +85,7 @@ class Cluster:
     def up(self) -> bool:
         """Bring the lab to the state "running and healthy"; return whether anything had to be done."""
         _require_root()
+        self._same_family()
         if len(self.plan.nodes) != self._wanted:
             raise LabError(f"the lab has {len(self.plan.nodes)} nodes and LAB_NODES asks for {self._wanted}: take it down first")
         packages.install(self._say)
@@ -145,6 +149,7 @@ class Cluster:
 
     def start_node(self, name: str) -> None:
         """Start a lost node again, with its disk as it was, and wait until it is Ready."""
+        self._same_family()
         with self._locked():
             since = self._start_node(self._machine(name))
             self._wait_for_nodes({name}, since)
@@ -153,6 +158,7 @@ class Cluster:
         """Return lines for people: what runs, what is Ready, what stands for what."""
         if not self._state():
             return ["the lab is down"]
+        self._same_family()
         lines = []
         ready = self._ready_nodes()
         for machine in [control_plane.control_plane(self.folder, self.plan), *self._nodes()]:

@@ -126,3 +126,12 @@ def test_a_program_with_a_file_capability_can_be_executed_where_the_lab_runs_it(
     added = deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]["add"]
     needed = {text.partition("=")[0] for text in images.table()["coredns"]["capabilities"].values()}
     assert {f"cap_{name.lower()}" for name in added} == needed
+
+
+def test_a_lab_of_another_family_is_only_taken_down(tmp_path: Path) -> None:
+    (tmp_path / "lab.json").write_text('{"name": "obslab", "nodes": 3, "subnet": "10.213.0.0/24", "family": "ipv6"}')
+    cluster = Cluster(print, tmp_path)
+    with pytest.raises(LabError, match="LAB_FAMILY=ipv6, not ipv4"):
+        cluster.status()
+    (tmp_path / "lab.json").write_text('{"name": "obslab", "nodes": 3, "subnet": "10.213.0.0/24"}')
+    assert cluster.status()[0].startswith("control-plane")
