@@ -48,7 +48,7 @@ verify: $(VENV)/ready ## Proves every arrow again.
 	ansible-playbook playbooks/verify.yml -i $(INVENTORY) -e @build/provider.yml
 
 .PHONY: failover
-failover: $(VENV)/ready ## Counts every event on every path while faults happen; about half an hour.
+failover: $(VENV)/ready ## Counts every event on every path while faults happen; about an hour.
 	molecule test --scenario-name failover
 
 .PHONY: build

@@ -32,6 +32,7 @@ _PATIENCE = 300.0
 # Lines on their way arrive as long as Loki's count of them changes now and then; seconds.
 _SETTLED_AFTER = 60.0
 _SETTLED_AT_LAST = 1200.0
+_LOOK_AFTER = 10.0
 _CPU = "alloy_resources_process_cpu_seconds_total"
 _MEMORY = "alloy_resources_process_resident_memory_bytes"
 
@@ -354,8 +355,8 @@ def _settled(stores: Stores, writers: Writers, start: int) -> tuple[float, dict[
         if entries != latest:
             latest, changed = entries, now
         quiet = now > min(changed + _SETTLED_AFTER, began + _SETTLED_AT_LAST)
-        # Its index counts some lines twice: that there are enough of them says nothing yet.
-        if quiet or entries >= wanted:
+        # Its index counts some lines twice and some late: enough of them, or no more of them, is when to look, and says nothing yet.
+        if quiet or entries >= wanted or now > changed + _LOOK_AFTER:
             stored = _read(stores, writers, selector, start)
             if quiet or all(all(copies[1:]) for copies in stored.values()):
                 return max(changed, writers.written), stored
