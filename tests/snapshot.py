@@ -34,11 +34,12 @@ def resources(cluster: Cluster) -> Iterator[str]:
 
 
 def belongs_to(item: Mapping[str, Any], instance: str) -> bool:
-    """Whether an object is of that stack, or a volume of one of its claims."""
+    """Whether an object is of that stack, a volume of one of its claims, or the address of one of its Services."""
     if (item["metadata"].get("labels") or {}).get(INSTANCE) == instance:
         return True
-    claim = (item.get("spec") or {}).get("claimRef") or {}
-    return claim.get("namespace") == instance.split(".", 1)[0] and not str(claim.get("name")).startswith("data-database-")
+    spec = item.get("spec") or {}
+    owner = spec.get("claimRef") or spec.get("parentRef") or {}
+    return owner.get("namespace") == instance.split(".", 1)[0] and not str(owner.get("name")).startswith("data-database-")
 
 
 def take(cluster: Cluster, instance: str) -> dict[str, str]:
