@@ -367,6 +367,6 @@ def _settled(stores: Stores, writers: Writers, start: int) -> tuple[float, dict[
 def _read(stores: Stores, writers: Writers, selector: str, start: int) -> dict[str, bytearray]:
     """Return, per pod, how often Loki has each line."""
     numbers: dict[str, list[int]] = {name: [] for name in writers.names}
-    for pod, number in stores.written_lines(selector, writers.run, start, time.time_ns()):
+    for pod, number in stores.written_lines(selector, start, time.time_ns()):
         numbers[pod].append(number)
     return {name: account.copies_of_lines(writers.load.lines, found, f"loki ({name})") for name, found in numbers.items()}
