@@ -34,3 +34,7 @@ def selector(stack: Stack, component: str) -> dict[str, str]:
 def ownership(stack: Stack) -> dict[str, str]:
     """Return the labels that every object of this stack carries, and no other object does."""
     return {INSTANCE: instance(stack), **OF_ANY_STACK}
+
+
+# The labels of a log line that Alloy reads. They travel as attributes of an OTLP resource; Loki makes stream labels of them.
+LOG_LABELS = ("namespace", "pod", "container", "node", "app", "cluster", "stream")
