@@ -38,12 +38,16 @@ def component(stack: Stack, name: str, **inputs: Any) -> dict[str, Any]:
 
 
 def objects(
-    stack: Stack, name: str, rendered: Sequence[dict[str, Any]], pod: Mapping[str, Any] | None = None, service: Mapping[str, Any] | None = None
+    stack: Stack,
+    name: str,
+    rendered: Sequence[dict[str, Any]],
+    pod: Mapping[str, Any] | None = None,
+    service: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """See objects.yml."""
     if name not in catalogue.CATALOGUE:
         # The namespace comes first, and with it what is denied in it.
-        return [*rendered, *network_policies.default_deny(stack), *network_policies.policies(stack, "verify")]
+        return [*rendered, *network_policies.default_deny(stack), *network_policies.parties(stack)]
     made = [
         *kubernetes.services(stack, name, service or {}),
         *kubernetes.disruption_budgets(stack, name),

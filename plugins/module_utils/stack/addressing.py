@@ -26,7 +26,7 @@ def pod_names(stack: Stack, component: str) -> list[str]:
 
 
 def url(stack: Stack, component: str, port: str = "http", path: str = "", pod: str = "") -> str:
-    """Return the URL of a component's Service or, with `pod`, of that pod. Raises ValueError for a component or port that does not exist."""
+    """Return the URL of a component's Service or, with `pod`, of that pod. Raises ValueError for a component or port there is not."""
     number = catalogue.port(component, port)
     name = f"{pod}.{headless(component)}" if pod else catalogue.workload_name(component)
     return f"http://{service_host(stack, name)}:{number}{path}"

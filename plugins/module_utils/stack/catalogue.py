@@ -77,10 +77,14 @@ class Component:
 
 @dataclass(frozen=True)
 class Party:
-    """Something outside of the stack that connects to it, or that it connects to: a title, and the ports it listens on."""
+    """Something that is no component, and connects to one or is connected to: a title, and the ports it listens on.
+
+    `pods` are the labels of its pods where they run in the stack's namespace, and so under its policies.
+    """
 
     title: str
     ports: Mapping[str, int] = field(default_factory=dict)
+    pods: Mapping[str, str] = field(default_factory=dict)
 
 
 # The query API of Prometheus, of which Mimir has most (documentation 3.13, "HTTP API").
@@ -243,7 +247,11 @@ OUTSIDE: dict[str, Party] = {
     "user": Party("Users"),
     "application": Party("Applications"),
     # The pods that verification starts in the stack's namespace.
-    "verify": Party("Verification", {"http": 9091}),
+    "verify": Party(
+        "Verification", {"http": 9091}, {"app.kubernetes.io/name": "verify", "app.kubernetes.io/part-of": "observability-stack"}
+    ),
+    # Of cert-manager, while it answers an HTTP-01 challenge for the stack's hosts.
+    "acme_solver": Party("ACME solver", {"http": 8089}, {"acme.cert-manager.io/http01-solver": "true"}),
     "kubelet": Party("kubelet", {"https": 10250}),
     # Of the Service `kubernetes`, and of the API servers behind it, which a policy may see instead.
     "api_server": Party("Kubernetes API", {"https": 443, "endpoint": 6443}),

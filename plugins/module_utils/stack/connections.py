@@ -25,7 +25,8 @@ class Connection:
     `control`. `to` is how the target is addressed: `service`, `replica` (each by its own name), `pod` or `node`.
 
     `check` names the check of the verification, in `verify/checks`; a connection without one is verified along with others.
-    `needs` are further components without which nothing passes. `lost` maps a component to its counters of data that this connection has
+    `only` names a field of the model and the value with which the connection exists. `needs` are further components without which nothing
+    passes. `lost` maps a component to its counters of data that this connection has
     lost or given up, `queue` to the metrics that show what waits. `step` is its number in the diagram.
     """
 
@@ -40,6 +41,7 @@ class Connection:
     to: str = "service"
     check: str = ""
     step: int = 0
+    only: tuple[str, str] | None = None
     needs: tuple[str, ...] = ()
     lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     queue: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -70,6 +72,10 @@ CONNECTIONS: tuple[Connection, ...] = (
     *(
         Connection(f"ingress-{name}", "ingress", name, "requests of users", purpose="query", check="public_host", step=1)
         for name in ("grafana", "prometheus", "mimir", "loki")
+    ),
+    Connection(
+        "ingress-acme_solver", "ingress", "acme_solver", "HTTP-01 challenges",
+        purpose="control", to="pod", only=("tls_source", "cert_manager"),
     ),
     Connection(
         "application-prometheus", "prometheus", "application", "scraped metrics, both replicas", (),
@@ -164,8 +170,12 @@ check_rows()
 
 
 def active(stack: Stack) -> list[Connection]:
-    """Return the connections whose components are all switched on."""
-    return [row for row in CONNECTIONS if all(stack.has(name) for name in row.components)]
+    """Return the connections that exist with the inventory: their components are switched on, and nothing else rules them out."""
+    return [
+        row
+        for row in CONNECTIONS
+        if all(stack.has(name) for name in row.components) and (row.only is None or getattr(stack, row.only[0]) == row.only[1])
+    ]
 
 
 def verified(stack: Stack) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import catalogue
 from .catalogue import CATALOGUE
-from .connections import CONNECTIONS
+from .connections import CONNECTIONS, active
 from .labels import COMPONENT
 from .labels import ownership as ownership_labels
 from .model import Stack
@@ -46,16 +46,16 @@ def queue_table(stack: Stack) -> list[dict[str, Any]]:
             "lost": [f"{component}: {name}" for component, names in row.lost.items() for name in names],
             "queue": [f"{component}: {name}" for component, names in row.queue.items() for name in names],
         }
-        for row in CONNECTIONS
-        if row.lost and all(stack.has(name) for name in row.components)
+        for row in active(stack)
+        if row.lost
     ]
 
 
 def mermaid(stack: Stack) -> str:
     """Return the connections with a number whose components are switched on, as a Mermaid flowchart along the flow of the data."""
     edges = []
-    for row in CONNECTIONS:
-        if (row.step or row.source == "user") and all(stack.has(name) for name in row.components):
+    for row in active(stack):
+        if row.step or row.source == "user":
             label = f"{row.step}: {row.carries}" if row.step else "HTTPS"
             edges.append((*row.flow, label))
     nodes = dict.fromkeys(end for source, target, _ in edges for end in (source, target))

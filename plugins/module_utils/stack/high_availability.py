@@ -34,7 +34,7 @@ def collector_value(component: str) -> str:
 def senders() -> dict[str, str]:
     """Return the components that push samples to Prometheus, each with its value of the `collector` label."""
     found = [row.source for row in connections.CONNECTIONS if row.target == _RECEIVER and row.purpose == "push"]
-    return {component: collector_value(component) for component in dict.fromkeys(found)}
+    return {component: collector_value(component) for component in sorted(set(found))}
 
 
 def external_labels(stack: Stack) -> dict[str, str]:

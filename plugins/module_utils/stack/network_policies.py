@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import catalogue
-from .catalogue import CATALOGUE
-from .connections import CONNECTIONS, Connection
+from .catalogue import CATALOGUE, OUTSIDE
+from .connections import Connection, active
 from .kubernetes import metadata
 from .labels import OF_ANY_STACK, labels, selector
 from .model import Stack
@@ -31,55 +31,41 @@ def default_deny(stack: Stack) -> list[dict[str, Any]]:
 
 
 def policies(stack: Stack, component: str) -> list[dict[str, Any]]:
-    """Return the policies that open the connections of a component; of `verify`, those of its probe pods."""
-    if not stack.network_policies or component in CATALOGUE and not _is_inside(stack, component):
+    """Return the policy that opens the connections of a component, or of a party whose pods run in the stack's namespace."""
+    pods = _pods(stack, component)
+    rows = [row for row in active(stack) if row.ports or row.any_port]
+    ingress = [_rule("from", _peers(stack, row.source), row) for row in rows if row.target == component]
+    egress = [_rule("to", _peers(stack, row.target), row) for row in rows if row.source == component]
+    if not stack.network_policies or not pods or not (ingress or egress):
         return []
-    ingress = [
-        _rule("from", _peers(stack, row.source, row), row)
-        for row in _active(stack)
-        if row.target == component and row.source != component
-    ]
-    egress = [
-        _rule("to", _peers(stack, row.target, row), row)
-        for row in _active(stack)
-        if row.source == component and row.target != component
-    ]
-    members = [row for row in _active(stack) if row.source == row.target == component]
-    for row in members:
-        ingress.append(_rule("from", _peers(stack, component, row), row))
-        egress.append(_rule("to", _peers(stack, component, row), row))
     if component in CATALOGUE and CATALOGUE[component].open_egress:
         egress = [{}]
     rules = {"ingress": _merged(ingress), "egress": _merged(egress)}
-    return [_policy(stack, component, catalogue.workload_name(component), {"matchLabels": selector(stack, component)}, rules)]
+    return [_policy(stack, component, catalogue.workload_name(component), {"matchLabels": pods}, rules)]
 
 
-def _active(stack: Stack) -> list[Connection]:
-    """Return the connections that use the network and have both ends."""
-    return [row for row in CONNECTIONS if (row.ports or row.any_port) and all(_is_there(stack, end) for end in (row.source, row.target))]
+def parties(stack: Stack) -> list[dict[str, Any]]:
+    """Return the policies of those that are no components and have pods in the stack's namespace."""
+    return [policy for party, row in OUTSIDE.items() if row.pods for policy in policies(stack, party)]
 
 
-def _is_there(stack: Stack, end: str) -> bool:
-    return end not in CATALOGUE or stack.has(end)
+def _pods(stack: Stack, end: str) -> dict[str, str]:
+    """Return the labels of the pods of an end of a connection in the stack's namespace; empty where it has none there."""
+    if end in OUTSIDE:
+        return dict(OUTSIDE[end].pods)
+    return selector(stack, end) if stack.installs(end) and not CATALOGUE[end].own_namespace else {}
 
 
-def _is_inside(stack: Stack, component: str) -> bool:
-    """Whether the pods of a component run in the stack's namespace."""
-    return stack.installs(component) and not CATALOGUE[component].own_namespace
-
-
-def _peers(stack: Stack, end: str, row: Connection) -> Peers:
+def _peers(stack: Stack, end: str) -> Peers:
     """Return the other end of a connection as a policy has it; None for any address, of which a policy cannot say more.
 
     Users come from anywhere. The kubelet, the API server and DNS have addresses that differ from cluster to cluster, so for them the port
     decides. Applications are the pods of every namespace.
     """
-    if end in CATALOGUE:
-        if end in stack.provided:
-            return list(stack.ingress_from)
-        return [{"podSelector": {"matchLabels": selector(stack, end)}}]
-    if end == "verify":
-        return [{"podSelector": {"matchLabels": selector(stack, end)}}]
+    if end in stack.provided:
+        return list(stack.ingress_from)
+    if pods := _pods(stack, end):
+        return [{"podSelector": {"matchLabels": pods}}]
     return [{"namespaceSelector": {}}] if end == "application" else None
 
 
@@ -97,12 +83,9 @@ def _merged(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
         same = next((other for other in found if other.get("ports") == rule.get("ports") and other.keys() == rule.keys()), None)
         if same is None:
             found.append({key: list(value) for key, value in rule.items()})
-            continue
-        for side in ("from", "to"):
-            same.setdefault(side, [])
-            same[side] += [peer for peer in rule.get(side, []) if peer not in same[side]]
-            if not same[side]:
-                del same[side]
+        else:
+            for side in {"from", "to"} & rule.keys():
+                same[side] += [peer for peer in rule[side] if peer not in same[side]]
     return found
 
 

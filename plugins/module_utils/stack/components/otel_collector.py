@@ -25,7 +25,8 @@ def settings(stack: Stack, resources: Mapping[str, Any]) -> dict[str, Any]:
         "processors": processors(stack),
         "exporters": {name: exporter for names in made.values() for name, exporter in names.items()},
         "pipelines": {
-            signal: {"receivers": ["otlp"], "processors": list(processors(stack)), "exporters": list(names)} for signal, names in made.items()
+            signal: {"receivers": ["otlp"], "processors": list(processors(stack)), "exporters": list(names)}
+            for signal, names in made.items()
         },
         "go_memory_limit": go_memory_limit(resources),
     }
