@@ -47,8 +47,8 @@ class Component:
     `headless`: whether each replica has a DNS name. `balanced`: whether verification asks that every replica serves some requests.
     `volume`: whether its pods claim volumes. `needs` are components without which it cannot work, `serves` those of which it needs one at
     least, to have anything to do. `optional_install`: an inventory may use one that is there already (`<component>_install: false`).
-    `host_paths`: its pods see directories of their node. `own_namespace`: it runs in `<component>_namespace`, as an application does. `open_egress` says why its outgoing connections cannot be
-    listed, where they cannot.
+    `host_paths`: its pods see directories of their node. `own_namespace`: it runs in `<component>_namespace`, as an application does.
+    `open_egress` says why its outgoing connections cannot be listed, where they cannot.
     """
 
     title: str

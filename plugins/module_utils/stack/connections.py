@@ -68,7 +68,9 @@ def _exporter(signal: str) -> tuple[str, ...]:
 
 
 CONNECTIONS: tuple[Connection, ...] = (
-    Connection("user-ingress", "user", "ingress", "HTTPS, and HTTP that redirects to it", ("http", "https"), protocol="HTTPS", purpose="query"),
+    Connection(
+        "user-ingress", "user", "ingress", "HTTPS, and HTTP that redirects to it", ("http", "https"), protocol="HTTPS", purpose="query",
+    ),
     *(
         Connection(f"ingress-{name}", "ingress", name, "requests of users", purpose="query", check="public_host", step=1)
         for name in ("grafana", "prometheus", "mimir", "loki")
@@ -130,7 +132,9 @@ CONNECTIONS: tuple[Connection, ...] = (
     ),
     # Members of a ring find each other, and call each other; with one replica that is the pod itself.
     *(
-        Connection(f"{name}-memberlist", name, name, "membership, and calls between replicas", ("memberlist", "grpc"), purpose="control", to="pod")
+        Connection(
+            f"{name}-memberlist", name, name, "membership, and calls between replicas", ("memberlist", "grpc"), purpose="control", to="pod",
+        )
         for name, row in CATALOGUE.items()
         if "memberlist" in row.ports
     ),
@@ -143,9 +147,12 @@ CONNECTIONS: tuple[Connection, ...] = (
             ("ingress", "Ingresses, Services and Secrets"),
         )
     ),
-    Connection("alloy-kubelet", "alloy", "kubelet", "metrics of the kubelet and of containers", ("https",), protocol="HTTPS", purpose="scrape", to="node"),
+    Connection(
+        "alloy-kubelet", "alloy", "kubelet", "metrics of the kubelet and of containers", ("https",),
+        protocol="HTTPS", purpose="scrape", to="node",
+    ),
     *(
-        Connection(f"{name}-dns", name, "dns", "names of Services and replicas", ("dns", "dns-openshift"), protocol="DNS", purpose="control")
+        Connection(f"{name}-dns", name, "dns", "names of Services", ("dns", "dns-openshift"), protocol="DNS", purpose="control")
         for name, row in CATALOGUE.items()
         if not row.own_namespace
     ),

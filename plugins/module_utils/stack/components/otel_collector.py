@@ -20,13 +20,12 @@ _POD_ATTRIBUTES = (
 
 def settings(stack: Stack, resources: Mapping[str, Any]) -> dict[str, Any]:
     """Return `processors`, `exporters`, `pipelines`, and `go_memory_limit` (bytes) for a container with these `resources`."""
-    made = exporters(stack)
+    made, steps = exporters(stack), processors(stack)
     return {
-        "processors": processors(stack),
+        "processors": steps,
         "exporters": {name: exporter for names in made.values() for name, exporter in names.items()},
         "pipelines": {
-            signal: {"receivers": ["otlp"], "processors": list(processors(stack)), "exporters": list(names)}
-            for signal, names in made.items()
+            signal: {"receivers": ["otlp"], "processors": list(steps), "exporters": list(names)} for signal, names in made.items()
         },
         "go_memory_limit": go_memory_limit(resources),
     }
