@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +12,6 @@ from ansible_collections.observability.stack.plugins.module_utils.stack import c
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.native import as_filter
-
-
-def checksum(objects: Any) -> str:
-    """See checksum.yml."""
-    listed = objects if isinstance(objects, list) else [objects]
-    content = [item.get(key) for item in listed for key in ("data", "binaryData")]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def secret_objects(secrets: Any, model: Any, component: str) -> list[dict[str, Any]]:
@@ -67,5 +58,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        functions = (passwords.basic_auth, certificate_plan, checksum, manifest, changes.object_changes, secret_objects)
+        functions = (passwords.basic_auth, certificate_plan, manifest, changes.object_changes, secret_objects)
         return {function.__name__: as_filter(function.__name__, function) for function in functions}

@@ -13,7 +13,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack import (
     network_policies,
     placement,
 )
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels, selector
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import selector
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.native import as_filter, with_stack
 
@@ -22,17 +22,15 @@ def component(stack: Stack, name: str, **inputs: Any) -> dict[str, Any]:
     """See component.yml."""
     row = catalogue.component(name)
     return {
-        "name": catalogue.workload_name(name),
-        "namespace": stack.namespace_of(name),
-        "replicas": stack.replicas.get(name),
-        "image": stack.images[name],
-        "host": stack.hosts.get(name, ""),
-        "labels": labels(stack, name),
+        "metadata": kubernetes.metadata(stack, name),
+        "cluster_metadata": kubernetes.cluster_metadata(stack, name),
         "selector": selector(stack, name),
+        "replicas": stack.replicas.get(name),
+        "pod_metadata": kubernetes.pod_metadata(stack, name),
+        "pod": kubernetes.pod(name),
+        "container": kubernetes.container(stack, name),
         "ports": dict(row.ports),
-        "container_ports": kubernetes.container_ports(name),
-        "probes": kubernetes.probes(name),
-        "scrape_annotations": kubernetes.scrape_annotations(name),
+        "host": stack.hosts.get(name, ""),
         "settings": components.module(name).settings(stack, **inputs),
     }
 
@@ -48,12 +46,13 @@ def objects(
     if name not in catalogue.CATALOGUE:
         # The namespace comes first, and with it what is denied in it.
         return [*rendered, *network_policies.default_deny(stack), *network_policies.parties(stack)]
+    written = [*kubernetes.accounts(stack, name), *kubernetes.configured(name, rendered), *kubernetes.bindings(stack, name, rendered)]
     made = [
         *kubernetes.services(stack, name, service or {}),
         *kubernetes.disruption_budgets(stack, name),
         *network_policies.policies(stack, name),
     ]
-    return placement.placed(stack, name, [*rendered, *made], pod or {})
+    return placement.placed(stack, name, [*written, *made], pod or {})
 
 
 def removal_plan(stack: Stack) -> dict[str, Any]:

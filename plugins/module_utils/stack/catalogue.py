@@ -48,6 +48,8 @@ class Component:
     `volume`: whether its pods claim volumes. `needs` are components without which it cannot work, `serves` those of which it needs one at
     least, to have anything to do. `optional_install`: an inventory may use one that is there already (`<component>_install: false`).
     `host_paths`: its pods see directories of their node. `own_namespace`: it runs in `<component>_namespace`, as an application does.
+    `user` is the number of its user and group, 0 where its role says so itself. `pre_stop`: for how many seconds a pod that ends goes on
+    serving clients that still see it behind the Service. `reloads`: it reads a changed configuration while it runs.
     `open_egress` says why its outgoing connections cannot be listed, where they cannot.
     """
 
@@ -65,6 +67,9 @@ class Component:
     balanced: bool = False
     volume: bool = False
     account: bool = True
+    user: int = 0
+    pre_stop: int = 5
+    reloads: bool = False
     needs: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     replicas: Mapping[str, Replicas] = field(default_factory=dict)
@@ -101,6 +106,7 @@ CATALOGUE: dict[str, Component] = {
     "mimir": Component(
         title="Mimir",
         workload="StatefulSet",
+        user=10001,
         ports={"http": 8080, "grpc": 9095, "memberlist": 7946},
         ready="/ready",
         live="/api/v1/status/buildinfo",
@@ -118,6 +124,7 @@ CATALOGUE: dict[str, Component] = {
     "loki": Component(
         title="Loki",
         workload="StatefulSet",
+        user=10001,
         ports={"http": 3100, "grpc": 9095, "memberlist": 7946},
         ready="/ready",
         live="/loki/api/v1/status/buildinfo",
@@ -145,6 +152,7 @@ CATALOGUE: dict[str, Component] = {
     "prometheus": Component(
         title="Prometheus",
         workload="StatefulSet",
+        user=65534,
         ports={"http": 9090},
         ready="/-/ready",
         live="/-/healthy",
@@ -178,12 +186,14 @@ CATALOGUE: dict[str, Component] = {
         live="/-/ready",
         # It sends its own metrics itself.
         scraped=False,
+        pre_stop=0,
         host_paths=True,
         serves=("prometheus", "loki"),
     ),
     "otel_collector": Component(
         title="OpenTelemetry Collector",
         workload="StatefulSet",
+        user=10001,
         ports={"otlp-grpc": 4317, "otlp-http": 4318, "health": 13133, "metrics": 8888},
         # One answer for both: it is 200 from when the pipelines run until the shutdown begins.
         ready="/",
@@ -199,6 +209,7 @@ CATALOGUE: dict[str, Component] = {
     "grafana": Component(
         title="Grafana",
         workload="Deployment",
+        user=472,
         ports={"http": 3000},
         ready="/api/health",
         live="/healthz",
@@ -227,17 +238,20 @@ CATALOGUE: dict[str, Component] = {
         health="health",
         metrics="metrics",
         offered=("http", "https"),
+        reloads=True,
         serves=("grafana", "prometheus", "mimir", "loki"),
         optional_install=True,
     ),
     "sample_application": Component(
         title="Sample application",
         workload="Deployment",
+        user=65532,
         ports={"http": 8080},
         ready="/healthz",
         live="/healthz",
         service=False,
         account=False,
+        pre_stop=0,
         needs=("prometheus", "otel_collector"),
         own_namespace=True,
     ),

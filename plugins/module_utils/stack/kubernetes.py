@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import catalogue
 from .addressing import headless
+from .connections import CONNECTIONS
 from .labels import labels, selector
 from .model import Stack
 from .quantities import quantity
 
 # What Go may use of a container's memory limit, in percent; the rest is for what the Go runtime does not count.
 GO_MEMORY_PERCENT = 80
+WORKLOADS = ("StatefulSet", "DaemonSet", "Deployment")
+CHECKSUM = "observability.stack/configuration"
 
 
 def metadata(stack: Stack, component: str, name: str = "") -> dict[str, Any]:
@@ -24,15 +30,95 @@ def metadata(stack: Stack, component: str, name: str = "") -> dict[str, Any]:
     }
 
 
-def container_ports(component: str) -> list[dict[str, Any]]:
-    """Return a container's `ports`."""
-    return [{"name": name, "containerPort": number, "protocol": "TCP"} for name, number in catalogue.component(component).ports.items()]
+def cluster_metadata(stack: Stack, component: str) -> dict[str, Any]:
+    """Return the metadata of an object of a component that is in no namespace; its name has that of the stack's."""
+    return {"name": f"{stack.namespace}-{catalogue.workload_name(component)}", "labels": labels(stack, component)}
 
 
-def scrape_annotations(component: str) -> dict[str, str]:
-    """Return the annotations by which the Prometheus pair scrapes a component's pods, as it does any application's."""
+def pod_metadata(stack: Stack, component: str) -> dict[str, Any]:
+    """Return the metadata of a component's pods; the annotations let the Prometheus pair scrape them, as it does any application's."""
     row = catalogue.component(component)
-    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(row.ports[row.metrics])} if row.scraped else {}
+    annotations = {"prometheus.io/scrape": "true", "prometheus.io/port": str(row.ports[row.metrics])} if row.scraped else {}
+    return {"labels": labels(stack, component), "annotations": annotations}
+
+
+def pod(component: str) -> dict[str, Any]:
+    """Return what the pods of every component have in their `spec`: the account, and a user that is not root.
+
+    A component without a `user` in the catalogue says in its template which one it runs as.
+    """
+    row = catalogue.component(component)
+    security: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    if row.user:
+        security |= {"runAsNonRoot": True, "runAsUser": row.user, "runAsGroup": row.user}
+    if row.user and row.volume:
+        security |= {"fsGroup": row.user, "fsGroupChangePolicy": "OnRootMismatch"}
+    account: dict[str, Any] = {"serviceAccountName": catalogue.workload_name(component)} if row.account else {}
+    return {**account, **({} if row.account else {"automountServiceAccountToken": False}), "securityContext": security}
+
+
+def container(stack: Stack, component: str) -> dict[str, Any]:
+    """Return what the container of every component has: image, ports, probes, and no privileges."""
+    row = catalogue.component(component)
+    # Outlasts the time in which clients still see this replica behind the Service.
+    lifecycle = {"lifecycle": {"preStop": {"sleep": {"seconds": row.pre_stop}}}} if row.pre_stop else {}
+    return {
+        "name": catalogue.workload_name(component),
+        "image": stack.images[component],
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": name, "containerPort": number, "protocol": "TCP"} for name, number in row.ports.items()],
+        **probes(component),
+        **lifecycle,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def accounts(stack: Stack, component: str) -> list[dict[str, Any]]:
+    """Return the ServiceAccount of a component; it has a token only if the component talks to the Kubernetes API."""
+    if not catalogue.component(component).account or not stack.installs(component):
+        return []
+    token = {} if _uses_api(component) else {"automountServiceAccountToken": False}
+    return [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(stack, component), **token}]
+
+
+def _uses_api(component: str) -> bool:
+    return any(row.source == component and row.target == "api_server" for row in CONNECTIONS)
+
+
+def bindings(stack: Stack, component: str, rendered: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a binding to the component's ServiceAccount for each Role and ClusterRole among its rendered objects."""
+    subject = {"kind": "ServiceAccount", "name": catalogue.workload_name(component), "namespace": stack.namespace_of(component)}
+    return [
+        {
+            "apiVersion": role["apiVersion"],
+            "kind": f"{role['kind']}Binding",
+            "metadata": dict(role["metadata"]),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role["kind"], "name": role["metadata"]["name"]},
+            "subjects": [subject],
+        }
+        for role in rendered
+        if role["kind"] in ("Role", "ClusterRole")
+    ]
+
+
+def configured(component: str, rendered: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rendered objects, with a checksum of the ConfigMaps among them as an annotation of the pods.
+
+    So a changed configuration rolls the pods, unless the component reads it while it runs; a changed label does not.
+    """
+    found = copy.deepcopy(list(rendered))
+    content = [item.get(key) for item in found if item["kind"] == "ConfigMap" for key in ("data", "binaryData")]
+    if not content or catalogue.component(component).reloads:
+        return found
+    checksum = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    for item in found:
+        if item["kind"] in WORKLOADS:
+            item["spec"]["template"]["metadata"].setdefault("annotations", {})[CHECKSUM] = checksum
+    return found
 
 
 def probes(component: str) -> dict[str, Any]:
