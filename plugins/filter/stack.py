@@ -13,7 +13,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack import (
     network_policies,
     placement,
 )
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import selector
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels, selector
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.native import as_filter, with_stack
 
@@ -68,5 +68,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        functions = (component, objects, kubernetes.pod_security, removal_plan)
+        functions = (component, labels, objects, kubernetes.pod_security, removal_plan)
         return {function.__name__: as_filter(function.__name__, with_stack(function)) for function in functions}
