@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import high_availability, sizing
 from ..addressing import replica_urls, tenant_headers, url
 from ..labels import LOG_LABELS, instance
+from ..messages import wrong
 from ..model import Stack
+from ..own import Own
 
 # On each node; below it a directory for each stack, by its instance.
 HOST_DIRECTORY = "/var/lib/observability-stack"
 # The container runtime writes long lines in parts of this size; Alloy joins as many as fit and begins another line with the rest.
 _CRI_PART = 2**14
+
+OWN = Own(
+    env=("GOMEMLIMIT",),
+    args=("server.http.*", "storage.path", "disable-reporting", "stability.level", "cluster.*", "config.*"),
+    volumes=("logs", "proc", "sys", "root"),
+    mounts=("/etc/alloy", "/var/lib/alloy/data", "/host/*", "/var/log/*"),
+)  # fmt: skip
 
 
 def settings(stack: Stack) -> dict[str, Any]:
@@ -55,3 +66,13 @@ def on_nodes(stack: Stack) -> dict[str, str]:
         return {}
     # Alloy has written there, so its image is on these nodes already; it is one of the few of the stack that have `rm`.
     return {"root": HOST_DIRECTORY, "name": instance(stack), "image": stack.images["alloy"]}
+
+
+def problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
+    """Return a sentence for a DaemonSet's `maxUnavailable` that Kubernetes would not take."""
+    name = "alloy_max_unavailable"
+    found = values[name]
+    number = isinstance(found, int) and not isinstance(found, bool) and found >= 1
+    share = isinstance(found, str) and re.fullmatch(r"([1-9][0-9]?|100)%", found)
+    if not number and not share:
+        yield wrong(name, "", found, "it should be a share of the nodes like 10%, or a number of them without quotes, 1 or more")

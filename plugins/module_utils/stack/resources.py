@@ -1,4 +1,4 @@
-"""Requests, limits and quotas, as the API server takes them. Pure Python."""
+"""Requests, limits and quotas of an inventory, as the API server takes them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from ._sentences import nearest, wrong
-from ._stack import Stack
+from .messages import nearest, wrong
+from .model import Stack
+from .quantities import quantity
 
-# Kubernetes API conventions, "Quantity": a decimal number and a suffix, binary, decimal or an exponent.
-_QUANTITY = re.compile(r"\+?([0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?")
-_BINARY = {unit: Fraction(1024 ** (power + 1)) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))}
-_DECIMAL = {unit: Fraction(1000) ** power for unit, power in zip("num kMGTPE", range(-3, 7), strict=True) if unit != " "}
 _BYTES = re.compile(r"(memory|ephemeral-storage|storage|hugepages-.+)")
 # A container does not start with less (the runtimes' own minimum), and no machine has more.
 _LEAST_BYTES = 6 * 2**20
@@ -26,35 +23,11 @@ _COUNTED = (
 _QUALIFIED = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
-def quantity(value: Any) -> Fraction:
-    """Return the number in a quantity of Kubernetes (`500m`, `4Gi`, 2). Raises ValueError for anything else, with what would be right."""
-    match = None if isinstance(value, bool) else _QUANTITY.fullmatch(str(value))
-    if not match:
-        raise ValueError(f"it should be {_guess(str(value)) or 'a quantity like 500m, 2 or 4Gi'}")
-    number, unit = Fraction(match[1]), match[2] or ""
-    if unit[:1] in ("e", "E") and unit[1:]:
-        return number * Fraction(10) ** int(unit[1:])
-    return number * (_BINARY.get(unit) or _DECIMAL.get(unit) or 1)
-
-
-def _guess(text: str) -> str:
-    """Return what a quantity with a usual slip should have been: `4GB` -> "4Gi or 4G"; nothing when that is not plain."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kKmMgGtT])(?:i?[bB]|I)?", text.strip())
-    if not match:
-        return ""
-    letter = match[2].upper()
-    return f"{match[1]}{letter}i or {match[1]}{'k' if letter == 'K' else letter}"
-
-
 def resource_problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
     """Return a sentence for each wrong key, name or quantity in the `*_resources` of the roles."""
     for name in sorted(values):
         if name.endswith("_resources") and isinstance(values[name], Mapping):
             yield from requirements(name, values[name])
-    name = "otel_collector_resources"
-    limits = values[name].get("limits", {}) if isinstance(values[name], Mapping) else None
-    if isinstance(limits, Mapping) and "memory" not in limits:
-        yield f"{name} has no limits.memory; the collector's memory limiter and its GOMEMLIMIT are a share of it, write it like 1Gi"
 
 
 def requirements(name: str, resources: Mapping[Any, Any]) -> Iterator[str]:

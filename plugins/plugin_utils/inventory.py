@@ -15,34 +15,40 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
-
-from . import _maps, _overrides, _placing, _prometheus_inputs, _resources, _stack, _volumes
-from ._sentences import wrong
+from ansible_collections.observability.stack.plugins.module_utils.stack import (
+    components,
+    maps,
+    overrides,
+    placing,
+    resources,
+    retention,
+    validation,
+)
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
+from ansible_collections.observability.stack.plugins.module_utils.stack.messages import wrong
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.own import Configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 # `common` takes its inputs from other roles, not from the inventory.
 ROLES = tuple(sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "defaults/main.yml").exists() and path.name != "common"))
 # Set by the playbooks, not by an inventory.
-INTERNAL = frozenset({"observability_stack", *(f"{role}_stack" for role in ROLES)})
+INTERNAL = frozenset({"observability_stack"})
 
 # A rule takes the values of all variables, defaults included, and the model, and returns a sentence for each thing that is wrong. A value
 # of the wrong type has been rejected before, and a rule sees the default instead. So has one that the model does not take, which a rule
 # sees as it is in `values`, and as 0 (a number, a duration) in the model: then a rule has nothing to say.
-Rule = Callable[[Mapping[str, Any], _stack.Stack], Iterable[str]]
+Rule = Callable[[Mapping[str, Any], Stack], Iterable[str]]
 RULES: tuple[Rule, ...] = (
-    _resources.resource_problems,
-    _resources.quota_problems,
-    _maps.label_problems,
-    _maps.text_problems,
-    _maps.small_problems,
-    _prometheus_inputs.global_problems,
-    _prometheus_inputs.scrape_problems,
-    _prometheus_inputs.rule_problems,
-    _volumes.retention_problems,
-    _volumes.volume_problems,
+    resources.resource_problems,
+    resources.quota_problems,
+    maps.label_problems,
+    maps.text_problems,
+    maps.verify_problems,
+    retention.problems,
 )
 # Returns what a role computes for its component's configuration: the role, the values of all variables, the model.
-Compute = Callable[[str, Mapping[str, Any], _stack.Stack], Any]
+Compute = Callable[[str, Mapping[str, Any], Stack], Any]
 
 _PREFIX = re.compile(rf"(observability|{'|'.join(sorted(ROLES, key=len, reverse=True))})_")
 # How near a name has to be to one of ours to be a slip: without the prefix that they share, and as a whole.
@@ -59,7 +65,7 @@ class Known:
     @property
     def names(self) -> set[str]:
         """The variables that an inventory may set."""
-        return (self.specs.keys() | _stack.STACK_DEFAULTS.keys()) - INTERNAL
+        return (self.specs.keys() | validation.STACK_DEFAULTS.keys()) - INTERNAL
 
 
 def _read(path: str) -> Any:
@@ -71,8 +77,8 @@ def known() -> Known:
     """Return the variables of this collection, out of its roles."""
     # One type for what every component's pods can be given, documented where it is used.
     pod = _read("roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]
-    specs: dict[str, dict[str, Any]] = {_placing.STACK_POD: pod}
-    defaults: dict[str, Any] = dict(_stack.STACK_DEFAULTS)
+    specs: dict[str, dict[str, Any]] = {placing.STACK_POD: pod}
+    defaults: dict[str, Any] = dict(validation.STACK_DEFAULTS)
     for role in ROLES:
         options = _read(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
         specs |= {name: pod if name == f"{role}_pod" else spec for name, spec in options.items()}
@@ -106,52 +112,62 @@ def unknown(names: Iterable[str]) -> tuple[list[str], list[str]]:
     return problems, warnings
 
 
-def check(given: Mapping[str, Any], compute: Compute) -> tuple[_stack.Stack, list[str]]:
+def check(given: Mapping[str, Any], compute: Compute) -> tuple[Stack, list[str]]:
     """Return the model of an inventory, and warnings.
 
     `given` maps variables of this collection to values. Raises InventoryError with all problems at once.
     """
     values = {name: known().defaults.get(name) for name in known().names} | dict(given)
     problems = [*_missing(values, given), *_typed(values, given)]
-    model: _stack.Stack | None
+    model: Stack | None
     try:
-        model = _stack.parse(values, _read("versions.yml"))
-    except _stack.InventoryError as error:
+        model = validation.parse(values, _read("versions.yml"))
+    except InventoryError as error:
         problems += error.problems
         model = error.model
-    warnings = list(_prometheus_inputs.unchecked_expressions(values))
+    warnings = list(_from_components("warnings", values))
     if model is not None:
         for rule in RULES:
             problems += rule(values, model)
-        overridden = [*_overridden(values, model, compute, sound=not problems), *_prometheus_inputs.expression_problems(values, model)]
-        if values[_overrides.SWITCH] is True:
+        problems += _from_components("problems", values, model)
+        overridden = [*_overridden(values, model, compute, sound=not problems), *_from_components("late_problems", values)]
+        if values[overrides.SWITCH] is True:
             warnings += overridden
         else:
             problems += overridden
     if problems or model is None:
-        raise _stack.InventoryError(list(dict.fromkeys(problems)))
+        raise InventoryError(list(dict.fromkeys(problems)))
     return model, warnings
 
 
-def _overridden(values: Mapping[str, Any], model: _stack.Stack, compute: Compute, *, sound: bool) -> Iterator[str]:
-    """Return a sentence for each thing in a `<role>_config` that is the wiring's, or that the component does not know.
+def _overridden(values: Mapping[str, Any], model: Stack, compute: Compute, *, sound: bool) -> Iterator[str]:
+    """Return a sentence for each thing in a `<role>_config` that is the role's, or that the component does not know.
 
     What a role computes is asked for only where there is something to compare with; of an inventory with other problems, that of the
     defaults is good enough.
     """
     sound_values = values if sound else {**known().defaults, "observability_cluster_name": "any"}
-    sound_model = model if sound else _stack.parse(sound_values, _read("versions.yml"))
-    for role in ROLES:
-        config = values.get(f"{role}_config")
-        if not config or f"__{role}_config" not in known().defaults:
+    sound_model = model if sound else validation.parse(sound_values, _read("versions.yml"))
+    for role in CATALOGUE:
+        module, config = components.module(role), values.get(f"{role}_config")
+        owned: Configuration | None = getattr(module, "CONFIGURATION", None)
+        if not config or owned is None:
             continue
         computed = compute(role, sound_values, sound_model)
-        wrong_sections = list(_overrides.section_problems(role, config))
+        wrong_sections = list(overrides.section_problems(role, config, owned))
         yield from wrong_sections
-        yield from _overrides.slip_problems(role, config, _read("plugins/plugin_utils/known_keys.yml"))
-        yield from _overrides.override_problems(role, config, computed)
-        if role == "otel_collector" and not wrong_sections:
-            yield from _overrides.reference_problems(_overrides.merged(computed, config))
+        yield from overrides.slip_problems(role, config, _read("plugins/plugin_utils/known_keys.yml"))
+        yield from overrides.override_problems(role, config, computed, owned)
+        if hasattr(module, "merged_problems") and not wrong_sections:
+            yield from module.merged_problems(overrides.merged(computed, config))
+
+
+def _from_components(function: str, *arguments: Any) -> Iterator[str]:
+    """Return what the modules of the components say that have such a function."""
+    for component in CATALOGUE:
+        said = getattr(components.module(component), function, None)
+        if said is not None:
+            yield from said(*arguments)
 
 
 def _missing(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Mappings of the inventory whose keys and values Kubernetes, or a component, takes as they are. Pure Python."""
+"""Mappings and texts of an inventory that Kubernetes, or the verification, takes as they are."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import _stack, _wiring
-from ._sentences import nearest, wrong
+from .catalogue import CATALOGUE
+from .fields import is_host
+from .labels import labels
+from .messages import nearest, wrong
+from .model import Stack
 
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_GO_DURATION = re.compile(r"([0-9]{1,9}(\.[0-9]{0,9})?(ns|us|µs|ms|s|m|h))+")
 
 
 def is_label_key(key: Any) -> bool:
@@ -19,7 +20,7 @@ def is_label_key(key: Any) -> bool:
     if not isinstance(key, str):
         return False
     prefix, slash, name = key.rpartition("/")
-    return bool(_NAME.fullmatch(name)) and (not slash or _stack.is_host(prefix))
+    return bool(_NAME.fullmatch(name)) and (not slash or is_host(prefix))
 
 
 def is_label_value(value: Any) -> bool:
@@ -27,10 +28,10 @@ def is_label_value(value: Any) -> bool:
     return isinstance(value, str) and (value == "" or bool(_NAME.fullmatch(value)))
 
 
-def label_problems(values: Mapping[str, Any], stack: _stack.Stack) -> Iterator[str]:
+def label_problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
     """Return a sentence for each label of the namespace that Kubernetes does not take, or that the role sets itself."""
     name = "namespaces_labels"
-    own = {*_wiring.labels(stack, "namespaces"), *(f"pod-security.kubernetes.io/{mode}" for mode in ("enforce", "warn", "audit"))}
+    own = {*labels(stack, "namespaces"), *(f"pod-security.kubernetes.io/{mode}" for mode in ("enforce", "warn", "audit"))}
     for key, value in values[name].items() if isinstance(values[name], Mapping) else ():
         if key in own or key == "kubernetes.io/metadata.name":
             yield wrong(name, str(key), value, "that label is set here already; leave it out")
@@ -40,34 +41,21 @@ def label_problems(values: Mapping[str, Any], stack: _stack.Stack) -> Iterator[s
             yield wrong(name, key, value, "the value of a label is a string (quote it) of at most 63 letters, digits and - _ .")
 
 
-def text_problems(values: Mapping[str, Any], _model: _stack.Stack) -> Iterator[str]:
-    """Return a sentence for each value that is no string where only strings are taken."""
-    name = "ingress_nginx_config"
-    for key, value in values[name].items() if isinstance(values[name], Mapping) else ():
-        if not isinstance(key, str) or not _CONFIG_KEY.fullmatch(key):
-            yield wrong(name, str(key), value, "a key of a ConfigMap has letters, digits and - _ .")
-        elif not isinstance(value, str):
-            yield wrong(name, key, value, "a ConfigMap holds strings; quote it")
+def text_problems(values: Mapping[str, Any], _model: Stack) -> Iterator[str]:
+    """Return a sentence for each text of the access to the cluster that is none."""
     for name in ("observability_kubeconfig", "observability_context"):
         if not isinstance(values[name], str):
             yield wrong(name, "", values[name], "it should be a string; empty means the client's default")
+
+
+def verify_problems(values: Mapping[str, Any], _model: Stack) -> Iterator[str]:
+    """Return a sentence for each thing that is wrong with the variables of the verification."""
     name = "verify_absent"
     for component, reason in values[name].items() if isinstance(values[name], Mapping) else ():
-        if component not in _stack.NEEDS:
-            yield wrong(name, str(component), reason, f"that is no component{nearest(component, _stack.NEEDS)}")
+        if component not in CATALOGUE:
+            yield wrong(name, str(component), reason, f"that is no component{nearest(component, CATALOGUE)}")
         elif not isinstance(reason, str) or not reason:
             yield wrong(name, component, reason, "it should say the reason, in a few words")
-
-
-def small_problems(values: Mapping[str, Any], _model: _stack.Stack) -> Iterator[str]:
-    """Return a sentence for each number or duration of a role that its program would not take."""
-    name = "sample_application_interval"
-    found = values[name]
-    if not isinstance(found, str) or not _GO_DURATION.fullmatch(found) or not re.search("[1-9]", found):
-        yield wrong(name, "", found, "it should be a duration as Go writes it, like 500ms or 1s")
     for name in ("verify_timeout", "verify_max_nodes"):
         if not isinstance(values[name], int) or values[name] < 1:
             yield wrong(name, "", values[name], "it should be a whole number, 1 or more")
-    name = "grafana_admin_user"
-    if not isinstance(values[name], str) or not values[name].strip():
-        yield wrong(name, "", values[name], "it should be the name of a user")

@@ -1,4 +1,4 @@
-"""How a rule says what is wrong: variable, place in it, value, and what would be right. Pure Python."""
+"""How a rule says what is wrong: variable, place in it, value, and what would be right."""
 
 from __future__ import annotations
 

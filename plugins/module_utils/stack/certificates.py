@@ -67,8 +67,8 @@ def _is_ours(secret: Mapping[str, Any]) -> bool:
 
 def _foreign(secret: Mapping[str, Any]) -> str:
     return (
-        f"Secret {secret['metadata']['name']} was not made by this stack, so it is left alone. With ingress_nginx_tls_source: existing its "
-        "certificate is used; for one of the stack's own give ingress_nginx_tls_secret another name, or delete the Secret."
+        f"Secret {secret['metadata']['name']} was not made by this stack, so it is left alone. With ingress_tls_source: existing its "
+        "certificate is used; for one of the stack's own give ingress_tls_secret another name, or delete the Secret."
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .. import high_availability
-from ..addressing import tenant_headers, url
-from ..high_availability import COLLECTOR_LABEL, EXPORTED_LABEL, ONLY_QUEUE, PUSHED_QUEUE, REPLICA_LABEL, SCRAPED_QUEUE
-from ..model import Stack
+from ... import high_availability, retention
+from ...addressing import tenant_headers, url
+from ...high_availability import COLLECTOR_LABEL, EXPORTED_LABEL, ONLY_QUEUE, PUSHED_QUEUE, REPLICA_LABEL, SCRAPED_QUEUE
+from ...model import Stack
+from ...own import Configuration, Own
+from . import expressions, rule_files
+from . import scrape_configs as jobs
+from .values import global_problems
 
 # Recommended by Prometheus for Kubernetes (documentation 3.13, "Using Prometheus as your OpenTelemetry backend"), and the collector label.
 PROMOTED_RESOURCE_ATTRIBUTES = (
@@ -19,6 +23,32 @@ PROMOTED_RESOURCE_ATTRIBUTES = (
     COLLECTOR_LABEL,
 )  # fmt: skip
 HEARTBEAT = "observability:prometheus_heartbeat"
+
+OWN = Own(
+    args=(
+        "config.file", "storage.tsdb.path", "storage.tsdb.retention.time", "web.listen-address", "web.external-url", "web.route-prefix",
+        "web.config.file", "web.enable-remote-write-receiver", "web.enable-otlp-receiver", "agent", "storage.agent.*",
+    ),
+    mounts=("/etc/prometheus", "/prometheus"),
+)  # fmt: skip
+CONFIGURATION = Configuration(
+    free=("global.evaluation_interval", "global.scrape_native_histograms"),
+    also=("global.external_labels", "storage.tsdb.retention"),
+    instead={
+        "global.scrape_interval": "prometheus_scrape_interval",
+        "global.external_labels": "prometheus_external_labels",
+        "storage.tsdb.out_of_order_time_window": "prometheus_out_of_order_window",
+        "storage.tsdb.retention": "prometheus_retention",
+        "rule_files": "prometheus_rules",
+        "scrape_configs": "prometheus_scrape_configs",
+        "remote_write": "prometheus_pushed_dedup and mimir_enabled",
+    },
+    sections=("global", "runtime", "alerting", "storage", "tracing", "otlp"),
+    others=("rule_files", "scrape_config_files", "scrape_configs", "remote_write", "remote_read"),
+)  # fmt: skip
+# A block is a tenth of the retention at most: so much is kept beyond it until all of a block is too old, and so much is being compacted.
+_BLOCKS = 1.2
+KEPT_BASIS = retention.SAMPLE_BASIS
 
 
 def settings(stack: Stack, scrape_configs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -130,3 +160,27 @@ def scrape_jobs(more: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
         },
         *({**job, "metric_relabel_configs": [*job.get("metric_relabel_configs", []), *exported]} for job in more),
     ]
+
+
+def kept_bytes(stack: Stack, seconds: int) -> float:
+    """Return what a replica holds after `seconds` at the rate of the sizing."""
+    per_second = retention.BYTES_PER_SAMPLE * seconds * _BLOCKS + retention.LOGGED_BYTES_PER_SAMPLE * retention.LOGGED_SECONDS
+    return stack.samples_per_second * per_second
+
+
+def problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
+    """Return a sentence for each scrape job, rule and duration of the inventory that Prometheus would reject."""
+    yield from global_problems(values, stack)
+    yield from jobs.scrape_problems(values, stack, scrape_jobs())
+    yield from rule_files.rule_problems(values, (HEARTBEAT,))
+    yield from retention.after_late_samples("prometheus_retention", values, stack)
+
+
+def late_problems(values: Mapping[str, Any]) -> Iterator[str]:
+    """Return a sentence for each expression that is no PromQL; with `observability_allow_overrides` a warning."""
+    return expressions.expression_problems(values)
+
+
+def warnings(values: Mapping[str, Any]) -> Iterator[str]:
+    """Return a warning where nothing here can read the expressions of the inventory."""
+    return expressions.unchecked_expressions(values)

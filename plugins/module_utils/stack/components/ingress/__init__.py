@@ -5,16 +5,25 @@ What is public is in the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .. import catalogue
-from ..connections import receivers
-from ..labels import labels
-from ..model import Stack
+from ... import catalogue
+from ...connections import receivers
+from ...labels import labels
+from ...model import Stack
+from ...own import Own
+from .inputs import ISSUER_DEFAULTS, config_problems, issuer_problems, service_problems
 
-# Defaults of `ingress_issuer`; an issuer that is not cert-manager's own has a group and kinds of its own.
-ISSUER_DEFAULTS = {"kind": "ClusterIssuer", "group": "cert-manager.io"}
+OWN = Own(
+    args=(
+        "nginx-configmaps", "ingress-class", "watch-namespace*", "enable-custom-resources", "enable-telemetry-reporting",
+        "report-ingress-status", "external-service", "leader-election-lock-name", "ready-status*", "enable-prometheus-metrics",
+        "prometheus-metrics-listen-port",
+    ),
+    volumes=("nginx", "cache", "library", "log"),
+    mounts=("/etc/nginx", "/var/cache/nginx", "/var/lib/nginx", "/var/log/nginx"),
+)  # fmt: skip
 _REALM = "observability"
 
 
@@ -178,3 +187,9 @@ def certificate(stack: Stack, issuer: Mapping[str, str]) -> dict[str, Any]:
             "issuerRef": {**ISSUER_DEFAULTS, **issuer},
         },
     }
+
+
+def problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
+    """Return a sentence for each thing that is wrong with the variables of the ingress."""
+    for check in (issuer_problems, service_problems, config_problems):
+        yield from check(values)

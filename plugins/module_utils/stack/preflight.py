@@ -6,17 +6,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import _placing, _wiring
-from ._stack import Stack
+from . import kubernetes, placing
+from .addressing import headless
+from .catalogue import CATALOGUE, workload_name
+from .labels import INSTANCE, OF_ANY_STACK, instance
+from .model import Stack
 
 # `preStop.sleep` is on by default since then (Kubernetes feature gate PodLifecycleSleepAction, beta); the API server drops it before.
 MINIMUM_VERSION = (1, 30)
-INSTANCE = "app.kubernetes.io/instance"
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 F5_CONTROLLER = "nginx.org/ingress-controller"
-# The controllers whose annotations are told apart, and the dialect that each reads.
-_DIALECT_OF = {F5_CONTROLLER: "f5", "k8s.io/ingress-nginx": "community"}
+# The controllers whose annotations are told apart, and which each reads.
+_ANNOTATIONS_OF = {F5_CONTROLLER: "f5", "k8s.io/ingress-nginx": "community"}
 
 Facts = Mapping[str, Any]
 Check = Callable[[Stack, Facts], Iterator[str]]
@@ -24,13 +26,12 @@ Check = Callable[[Stack, Facts], Iterator[str]]
 
 def is_ours(stack: Stack, labels: Mapping[str, str]) -> bool:
     """Whether labels are those of an object of this stack."""
-    return is_of_a_stack(labels) and labels.get(INSTANCE) == _wiring.instance(stack)
+    return is_of_a_stack(labels) and labels.get(INSTANCE) == instance(stack)
 
 
 def is_of_a_stack(labels: Mapping[str, str]) -> bool:
     """Whether labels are those of an object that this collection has made, for this stack or another one."""
-    every = {"app.kubernetes.io/part-of": "observability-stack", "app.kubernetes.io/managed-by": "ansible"}
-    return every.items() <= labels.items()
+    return OF_ANY_STACK.items() <= labels.items()
 
 
 def namespace_state(stack: Stack, facts: Facts) -> str:
@@ -121,16 +122,13 @@ def _strangers(stack: Stack, facts: Facts) -> Iterator[str]:
 
 def _uses(stack: Stack, kind: str, name: str) -> bool:
     """Whether the stack has an object of that kind and name. A Secret under one of our names is used as it is."""
-    services = [entry.service for component, entry in _wiring.CATALOGUE.items() if stack.has(component) and _in_namespace(stack, component)]
+    components = [name for name in stack.installed() if not CATALOGUE[name].own_namespace]
+    services = [workload_name(name) for name in components]
     if kind == "Secret":
         return False
     if kind == "PersistentVolumeClaim":
         return any(name == service or re.fullmatch(rf"data-{service}-\d+", name) for service in services)
-    return any(name in (service, f"{service}-headless") for service in services)
-
-
-def _in_namespace(stack: Stack, component: str) -> bool:
-    return component != "sample_application" and (component != "ingress_nginx" or stack.ingress_install)
+    return name in (*services, *(headless(component) for component in components))
 
 
 def _pod_security(stack: Stack, facts: Facts) -> Iterator[str]:
@@ -138,17 +136,18 @@ def _pod_security(stack: Stack, facts: Facts) -> Iterator[str]:
     if found is None or stack.adopt_namespace or is_ours(stack, found["labels"]):
         return
     level = found["labels"].get(_ENFORCED, "privileged")
-    if _wiring.pod_security(stack) == "privileged" and level != "privileged":
+    if kubernetes.pod_security(stack) == "privileged" and level != "privileged":
         yield (
             f"observability_namespace is {stack.namespace!r}, which was there before and enforces Pod Security {level!r}, "
             "but Alloy needs 'privileged': label the namespace, or set namespaces_adopt to true, or alloy_enabled to false"
         )
 
 
-def _sample_namespace(stack: Stack, facts: Facts) -> Iterator[str]:
-    found = facts["namespaces"].get(stack.sample_namespace)
-    if stack.has("sample_application") and found is not None and not is_ours(stack, found["labels"]):
-        yield f"sample_application_namespace is {stack.sample_namespace!r}, which was there before and is not this stack's; name another"
+def _own_namespaces(stack: Stack, facts: Facts) -> Iterator[str]:
+    for component, namespace in stack.namespaces.items():
+        found = facts["namespaces"].get(namespace)
+        if stack.installs(component) and found is not None and not is_ours(stack, found["labels"]):
+            yield f"{component}_namespace is {namespace!r}, which was there before and is not this stack's; name another"
 
 
 def _storage_class(stack: Stack, facts: Facts) -> Iterator[str]:
@@ -157,7 +156,7 @@ def _storage_class(stack: Stack, facts: Facts) -> Iterator[str]:
         return
     there = [item["name"] for item in classes]
     has_default = any(item["annotations"].get(_DEFAULT_CLASS) == "true" for item in classes)
-    for name, variable in _placing.storage_classes(stack).items():
+    for name, variable in placing.storage_classes(stack).items():
         if name not in there if name else not has_default:
             wrong = "the cluster has no such StorageClass" if name else "the cluster has no default StorageClass, name one"
             yield f"{variable} is {name!r}; {wrong}. It has: {', '.join(there) or 'none'}"
@@ -165,31 +164,31 @@ def _storage_class(stack: Stack, facts: Facts) -> Iterator[str]:
 
 def _ingress_class(stack: Stack, facts: Facts) -> Iterator[str]:
     classes = facts["ingress_classes"]
-    if not stack.has("ingress_nginx") or classes is None:
+    if not stack.has("ingress") or classes is None:
         return
-    name = f"ingress_nginx_class is {stack.ingress_class!r}"
+    name = f"ingress_class is {stack.ingress_class!r}"
     found = next((item for item in classes if item["name"] == stack.ingress_class), None)
-    if stack.ingress_install:
+    if stack.installs("ingress"):
         if found and not is_ours(stack, found["labels"]):
             owner = f"the stack {found['labels'].get(INSTANCE)}" if is_of_a_stack(found["labels"]) else "somebody else"
             yield (
                 f"{name}, an IngressClass of {owner} (controller {found['controller']}): choose another name for this stack's controller, "
-                "or set ingress_nginx_install to false to use the one that is there"
+                "or set ingress_install to false to use the one that is there"
             )
         return
     if found is None:
         there = ", ".join(item["name"] for item in classes) or "none"
-        yield f"{name}; the cluster has no such IngressClass, and ingress_nginx_install is false. It has: {there}"
+        yield f"{name}; the cluster has no such IngressClass, and ingress_install is false. It has: {there}"
         return
     # Annotations that a controller does not read leave the hosts without authentication.
-    dialect = _DIALECT_OF.get(found["controller"], stack.ingress_dialect)
-    if dialect != stack.ingress_dialect:
-        yield f"ingress_nginx_dialect is {stack.ingress_dialect!r}; the controller of the class, {found['controller']}, needs {dialect!r}"
+    read = _ANNOTATIONS_OF.get(found["controller"], stack.ingress_controller)
+    if read != stack.ingress_controller:
+        yield f"ingress_controller is {stack.ingress_controller!r}; the controller of the class, {found['controller']}, needs {read!r}"
 
 
 def _cert_manager(stack: Stack, facts: Facts) -> Iterator[str]:
-    if stack.has("ingress_nginx") and stack.tls_source == "cert_manager" and facts["groups"] and "cert-manager.io" not in facts["groups"]:
-        yield "ingress_nginx_tls_source is 'cert_manager'; the cluster has no cert-manager (no API group cert-manager.io)"
+    if stack.has("ingress") and stack.tls_source == "cert_manager" and facts["groups"] and "cert-manager.io" not in facts["groups"]:
+        yield "ingress_tls_source is 'cert_manager'; the cluster has no cert-manager (no API group cert-manager.io)"
 
 
 def _nothing_there(stack: Stack, facts: Facts) -> Iterator[str]:
@@ -199,7 +198,7 @@ def _nothing_there(stack: Stack, facts: Facts) -> Iterator[str]:
 
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "apply": (
-        _version, _other_stack, _strangers, _pod_security, _sample_namespace, _storage_class, _ingress_class, _cert_manager,
+        _version, _other_stack, _strangers, _pod_security, _own_namespaces, _storage_class, _ingress_class, _cert_manager,
     ),
     "verify": (_version, _nothing_there, _other_stack),
     "remove": (_other_stack,),

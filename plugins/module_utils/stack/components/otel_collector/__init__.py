@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import high_availability, sizing
-from ..addressing import replica_urls, tenant_headers, url
-from ..high_availability import COLLECTOR_LABEL, EXPORTED_LABEL
-from ..kubernetes import go_memory_limit
-from ..model import Stack
+from ... import high_availability, retention, sizing
+from ...addressing import replica_urls, tenant_headers, url
+from ...high_availability import COLLECTOR_LABEL, EXPORTED_LABEL
+from ...kubernetes import go_memory_limit
+from ...messages import wrong
+from ...model import Stack
+from ...own import Configuration, Own
+from . import pipelines as whole
 
 # What the collector adds to a resource, from the pod that sent it.
 _POD_ATTRIBUTES = (
     "k8s.namespace.name", "k8s.pod.name", "k8s.pod.uid", "k8s.node.name", "k8s.deployment.name", "k8s.statefulset.name",
     "k8s.daemonset.name", "k8s.job.name", "k8s.cronjob.name", "service.name",
+)  # fmt: skip
+
+OWN = Own(env=("GOMEMLIMIT",), args=("config", "set"), mounts=("/etc/otel-collector", "/var/lib/otel-collector"))  # fmt: skip
+CONFIGURATION = Configuration(
+    free=(
+        "processors.memory_limiter", "receivers.otlp.protocols.grpc.keepalive", "extensions.file_storage.timeout",
+        "service.telemetry.metrics.readers",
+    ),
+    instead={"exporters": "observability_samples_per_second, observability_log_bytes_per_second and observability_outage_horizon"},
+    sections=("receivers", "processors", "exporters", "connectors", "extensions", "service"),
 )  # fmt: skip
 
 
@@ -104,3 +117,23 @@ def processors(stack: Stack) -> dict[str, Any]:
             "log_statements": [identify],
         },
     }
+
+
+def problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
+    """Return a sentence for a memory limit that is missing, and for a volume that does not hold the queues of an outage."""
+    name = "otel_collector_resources"
+    limits_given = values[name].get("limits", {}) if isinstance(values[name], Mapping) else None
+    if isinstance(limits_given, Mapping) and "memory" not in limits_given:
+        yield f"{name} has no limits.memory; the collector's memory limiter and its GOMEMLIMIT are a share of it, write it like 1Gi"
+    name, needed = "otel_collector_storage_size", sizing.collector_disk(stack)
+    if stack.has("otel_collector") and 0 < retention.bytes_of(values[name]) < needed:
+        yield wrong(
+            name, "", values[name], f"it should be at least {retention.gibibytes(needed)}: so much may be queued in one collector while a "
+            "store is unavailable for observability_outage_horizon, at observability_samples_per_second and "
+            "observability_log_bytes_per_second"
+        )  # fmt: skip
+
+
+def merged_problems(config: Any) -> Iterator[str]:
+    """Return a sentence for each pipeline of the whole configuration that names what there is not."""
+    return whole.reference_problems(config)

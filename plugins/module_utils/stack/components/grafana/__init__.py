@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..addressing import TENANT_HEADER, url
-from ..model import Stack
+from ...addressing import TENANT_HEADER, url
+from ...messages import wrong
+from ...model import Stack
+from ...own import Configuration, Own
+from .inputs import config_problems, secret_problems, variable
 
+OWN = Own(
+    env=("GF_SECURITY_ADMIN_*", "GF_SECURITY_SECRET_KEY*", "GF_SERVER_*", "GF_PATHS_*"),
+    args=("config", "homepath"),
+    mounts=("/etc/grafana", "/etc/grafana/grafana.ini", "/etc/grafana/provisioning/*", "/var/lib/grafana", "/tmp"),  # noqa: S108 (a path of the pod)
+)  # fmt: skip
+CONFIGURATION = Configuration(
+    free=("log", "analytics", "news", "database", "security", "users"),
+    also=(
+        "server.protocol", "server.http_addr", "server.serve_from_sub_path", "paths.data", "paths.provisioning", "metrics.enabled",
+        "metrics.basic_auth_username", "security.admin_user",
+    ),
+    instead={
+        "server.domain": "grafana_host or observability_domain",
+        "server.root_url": "grafana_host or observability_domain",
+        "security.admin_user": "grafana_admin_user",
+    },
+)  # fmt: skip
 # Settings that come from Secrets of the stack's own, unless the inventory names another Secret for them.
 _SECRETS = {
     "security": {
@@ -33,11 +52,6 @@ def settings(stack: Stack, secrets: Mapping[str, Mapping[str, Mapping[str, str]]
     }
     environment = [{"name": name, "valueFrom": {"secretKeyRef": reference}} for name, reference in found.items()]
     return {"data_sources": data_sources(stack), "environment": environment}
-
-
-def variable(section: str, key: str) -> str:
-    """Return the environment variable that sets a key of grafana.ini: GF_AUTH_GENERIC_OAUTH_CLIENT_SECRET."""
-    return re.sub(r"[.-]", "_", f"GF_{section}_{key}").upper()
 
 
 def data_sources(stack: Stack) -> list[dict[str, Any]]:
@@ -68,3 +82,12 @@ def data_sources(stack: Stack) -> list[dict[str, Any]]:
     add("mimir", "Mimir", "prometheus", "/prometheus", {**query, "prometheusType": "Mimir"}, tenant=True)
     add("loki", "Loki", "loki", "", {"maxLines": 1000}, tenant=True)
     return found
+
+
+def problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
+    """Return a sentence for each thing that is wrong with the variables of Grafana."""
+    yield from config_problems(values)
+    yield from secret_problems(values)
+    name = "grafana_admin_user"
+    if not isinstance(values[name], str) or not values[name].strip():
+        yield wrong(name, "", values[name], "it should be the name of a user")
