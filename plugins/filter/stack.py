@@ -57,7 +57,7 @@ def objects(
 
 def removal_plan(stack: Stack) -> dict[str, Any]:
     """See removal_plan.yml."""
-    on_nodes = {}
+    on_nodes: dict[str, str] = {}
     for name in stack.installed():
         on_nodes |= getattr(components.module(name), "on_nodes", lambda _stack: {})(stack)
     return graph.removal_plan(stack, on_nodes)

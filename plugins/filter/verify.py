@@ -1,41 +1,23 @@
-"""What the role `verify` needs before and after its module, as filters. Their documentation is beside this file."""
+"""What the role `verify` shows, as filters. Their documentation is beside this file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _picture, _proof
-from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
-from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.module_utils.verify import picture, report
+from ansible_collections.observability.stack.plugins.plugin_utils.native import as_filter
 
 
-def _named(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except (ValueError, KeyError, TypeError) as error:
-        raise AnsibleFilterError(f"{name}: {error}") from error
-
-
-def verify_plan(model: Any) -> Any:
-    """See verify_plan.yml."""
-    return _named("verify_plan", lambda: _proof.verify_plan(Stack.from_dict(plain(model))))
-
-
-def verify_table(rows: Any, versions: Any = None) -> Any:
-    """See verify_table.yml."""
-    return _named("verify_table", _proof.verify_table, plain(rows), plain(versions))
-
-
-def verify_graph(rows: Any, model: Any, layout: str = "wide") -> Any:
+def verify_graph(rows: Sequence[Mapping[str, Any]], model: Mapping[str, Any], layout: str = "wide") -> str:
     """See verify_graph.yml."""
-    return _named("verify_graph", lambda: _picture.verify_graph(Stack.from_dict(plain(model)), plain(rows), layout))
+    return picture.verify_graph(Stack.from_dict(model), rows, layout)
 
 
 class FilterModule:
-    """Offer the filters of `verify`."""
+    """Offer the filters of the verification."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"verify_plan": verify_plan, "verify_table": verify_table, "verify_graph": verify_graph}
+        return {function.__name__: as_filter(function.__name__, function) for function in (report.verify_table, verify_graph)}

@@ -1,6 +1,7 @@
-"""HTTP through the Kubernetes API server: to its own objects, and through its proxy to the Services and pods of one namespace.
+"""HTTP to the Kubernetes API server, and through port-forwards to the pods of one namespace.
 
-Nothing here needs a route into the cluster, so `verify` works wherever kubectl does. All of it may be used from several threads.
+Nothing here needs a route into the cluster, so `verify` works wherever kubectl does. A port-forward is opened by the kubelet inside the
+pod, so network policies do not apply to it, as they do to the API server's own proxy. All of it may be used from several threads.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import base64
 import http.client
 import json
 import os
+import random
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -123,8 +125,25 @@ class Cluster:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Return what one of a Service's ready pods answers; the API server picks one at random for each request."""
-        return self.request(method, f"{self._named('services', f'{name}:{port}')}/proxy{path}", query, headers, body)
+        """Return what a ready endpoint of a Service answers, taken at random for each request; its ports are those of the Service."""
+        endpoints = self.endpoints(name)
+        if not endpoints:
+            raise ClusterError(f"the Service {name} has no ready endpoint")
+        return self.pod(random.choice(endpoints), port, path, method=method, query=query, headers=headers, body=body)  # noqa: S311
+
+    def endpoints(self, service: str) -> list[str]:
+        """Return the names of the pods that are ready endpoints of a Service, sorted."""
+        where = f"/apis/discovery.k8s.io/v1/namespaces/{quote(self.namespace)}/endpointslices"
+        slices = self.object("GET", where, [("labelSelector", f"kubernetes.io/service-name={service}")])["items"]
+        return sorted(
+            {
+                endpoint["targetRef"]["name"]
+                for found in slices
+                for endpoint in found.get("endpoints") or []
+                # Kubernetes API 1.36, EndpointConditions: not given means ready.
+                if (endpoint.get("conditions") or {}).get("ready") is not False and endpoint.get("targetRef", {}).get("kind") == "Pod"
+            }
+        )
 
     def pod(
         self,
@@ -138,7 +157,8 @@ class Cluster:
         body: bytes | None = None,
     ) -> Answer:
         """Return what that pod answers on that port."""
-        return self.request(method, f"{self._named('pods', f'{name}:{port}')}/proxy{path}", query, headers, body)
+        target = f"{path}{'?' + urlencode(query) if query else ''}"
+        return exchange(self.forward(name, port), f"{name}:{port}", method, target, headers, body)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return all nodes."""
@@ -198,10 +218,6 @@ class Cluster:
             raise ClusterError(f"no port-forward to port {port} of pod {pod}: {error.reason}") from error
         connected.settimeout(self.timeout)
         return connected
-
-    def forwarded(self, pod: str, port: int, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None) -> Answer:
-        """Return what a pod answers to a GET through a port-forward: unlike the proxy, that leaves the header `Authorization` alone."""
-        return exchange(self.forward(pod, port), f"{pod}:{port}", "GET", f"{path}{'?' + urlencode(query) if query else ''}", headers)
 
 
 def exchange(

@@ -131,7 +131,7 @@ class Removal:
 
     def _remove_named(self, row: Row) -> None:
         where = path(row["api_version"], row["kind"], self.plan["namespaces"][0], row["name"])
-        answer = self.cluster.request("GET", where, headers=METADATA)
+        answer = self.cluster.request("GET", where)
         if answer.status != 404:
             self._delete(row["kind"], where, _expect(answer, f"read {where}").json()["metadata"])
 

@@ -1,30 +1,30 @@
-"""The Ansible module around the proof in module_utils/data_path.py."""
+"""The Ansible module around the verification in module_utils/verify."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: verify_data_path
 author: observability.stack contributors
-short_description: Proves every arrow of the observability stack on the running cluster
+short_description: Verify every connection of the observability stack on the running cluster
 version_added: 0.1.0
 description:
-  - Sends something of its own through every arrow of the architecture and reads it back, at each replica of each store.
-  - Needs no sample application and no route into the cluster. It talks to the API server (its proxy to Services and pods, and
-    port-forwards), and to the ingress controller as a user does.
+  - Sends something of its own through every connection and reads it back, at each replica of each store.
+  - Needs no sample application and no route into the cluster. It talks to the API server, through port-forwards to pods, to which network
+    policies do not apply, and to the ingress controller as a user does.
   - Starts one small probe pod on each of some nodes, from the image of Prometheus, and deletes them at the end. What a killed run left
     behind ends by itself, and is deleted by a run an hour or more later. The few samples and log lines stay in the stores.
   - Looks at the counters that tell of silent loss as well (samples or lines that are rejected, given up, stuck, or not deduplicated).
-  - Fails only when the cluster cannot be asked at all. Whether an arrow failed is in RV(arrows), for the caller to judge.
+  - Fails only when the cluster cannot be asked at all. Whether a connection failed is in RV(connections), for the caller to judge.
 requirements:
   - kubernetes (Python client)
   - h2 (HTTP/2, for OTLP over gRPC)
 attributes:
   check_mode:
-    description: Does the same in check mode, where nothing can have been applied for it to prove; callers leave it out then.
+    description: Does the same in check mode, where nothing has been applied that could be verified; callers leave it out then.
     support: none
 options:
-  plan:
-    description: What to prove and where, from the filter P(observability.stack.verify_plan#filter) over the checked model.
+  stack:
+    description: The checked model of the inventory, C(observability_stack), as M(observability.stack.check_inventory) sets it.
     type: dict
     required: true
   kubeconfig:
@@ -36,7 +36,7 @@ options:
   absent:
     description:
       - Components of which the real program does not run here, and why.
-      - An arrow of theirs is reported as C(not tested) with that reason, though it fails when what stands in for them does not deliver.
+      - A connection of theirs is reported as C(not tested) with that reason, though it fails when their substitute does not deliver.
     type: dict
     default: {}
   timeout:
@@ -68,26 +68,26 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Prove every arrow
+- name: Verify every connection
   observability.stack.verify_data_path:
-    plan: "{{ observability_stack | observability.stack.verify_plan }}"
+    stack: "{{ observability_stack }}"
     context: my-cluster
-  register: proof
+  register: verification
 
 - name: Show the report
   ansible.builtin.debug:
-    msg: "{{ proof.arrows | observability.stack.verify_table }}"
+    msg: "{{ verification.connections | observability.stack.verify_table }}"
 """
 
 RETURN = r"""
-arrows:
-  description: One entry per arrow of the architecture, in its order.
+connections:
+  description: One entry per connection that has a check, and one per component whose load has to be shared over its replicas.
   returned: always
   type: list
   elements: dict
   contains:
-    arrow:
-      description: Name of the arrow.
+    connection:
+      description: Name of the connection.
       type: str
       sample: prometheus-mimir
     status:
@@ -106,12 +106,12 @@ arrows:
       description: Where and how it was found.
       type: str
 summary:
-  description: How many arrows ended how.
+  description: How many connections ended how.
   returned: always
   type: dict
   sample: {ok: 15, failed: 0, not tested: 2}
 run:
-  description: The word that everything of this run carries, in labels and in log lines.
+  description: The ID that everything of this run carries, in labels and in log lines.
   returned: always
   type: str
 """
@@ -124,8 +124,9 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
     from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-    from ansible_collections.observability.stack.plugins.module_utils.data_path import prove
-    from ansible_collections.observability.stack.plugins.module_utils.run import Options, Run
+    from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+    from ansible_collections.observability.stack.plugins.module_utils.verify.runner import verify
+    from ansible_collections.observability.stack.plugins.module_utils.verify.session import Options, Session
 
     MISSING = None
 except ImportError as error:
@@ -133,7 +134,7 @@ except ImportError as error:
 
 
 SPEC: dict[str, Any] = {
-    "plan": {"type": "dict", "required": True},
+    "stack": {"type": "dict", "required": True},
     "kubeconfig": {"type": "path"},
     "context": {"type": "str"},
     "absent": {"type": "dict", "default": {}},
@@ -152,7 +153,7 @@ def _stop(number: int, _frame: object) -> None:
 
 
 def main() -> None:
-    """Run the proof and hand back its rows."""
+    """Verify, and return the rows of the report."""
     module = AnsibleModule(argument_spec=SPEC)
     if MISSING:
         module.fail_json(msg=missing_required_lib(MISSING[0]), exception=MISSING[1])
@@ -170,15 +171,16 @@ def main() -> None:
         users_secret=given["users_secret"],
     )
     try:
-        run = Run(Cluster(given["kubeconfig"] or "", given["context"] or "", given["plan"]["namespace"]), given["plan"], options)
-        rows = prove(run)
+        stack = Stack.from_dict(given["stack"])
+        session = Session(Cluster(given["kubeconfig"] or "", given["context"] or "", stack.namespace), stack, options)
+        rows = verify(session)
     except ClusterError as error:
         module.fail_json(msg=f"nothing could be verified: {error}")
-    for warning in run.warnings:
+    for warning in session.warnings:
         module.warn(warning)
     statuses = [row["status"] for row in rows]
     summary = {status: statuses.count(status) for status in ("ok", "failed", "not tested")}
-    module.exit_json(changed=False, arrows=rows, summary=summary, run=run.nonce)
+    module.exit_json(changed=False, connections=rows, summary=summary, run=session.run_id)
 
 
 if __name__ == "__main__":

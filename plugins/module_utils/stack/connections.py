@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import catalogue
 from .catalogue import CATALOGUE
@@ -182,20 +182,6 @@ def active(stack: Stack) -> list[Connection]:
         row
         for row in CONNECTIONS
         if all(stack.has(name) for name in row.components) and (row.only is None or getattr(stack, row.only[0]) == row.only[1])
-    ]
-
-
-def verified(stack: Stack) -> list[dict[str, Any]]:
-    """Return what verification has to check, in the order of its report.
-
-    Each entry: `name`, `check` (its kind), `source`, `target`, and `off`: the components it needs that are switched off. After the
-    connections come the components whose load has to be shared over their replicas, with the check `balance`.
-    """
-    rows = [(row.name, row.check, row.source, row.target, row.components) for row in CONNECTIONS if row.check]
-    rows += [(f"balance-{name}", "balance", "", name, (name,)) for name, row in CATALOGUE.items() if row.balanced]
-    return [
-        {"name": name, "check": check, "source": source, "target": target, "off": [end for end in ends if not stack.has(end)]}
-        for name, check, source, target, ends in rows
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Own:
-    """Names in a component's pod that are the role's own, as shell patterns: what its template sets, and what would undo the wiring."""
+    """Names in a component's pod that are the role's own, as shell patterns: what its template sets, and what would break connections."""
 
     env: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
@@ -22,9 +22,8 @@ class Configuration:
 
     A path is written with dots, and holds for all that is below it.
     `free`: computed, but a matter of taste. `at_least`: computed from the sizing; more is harmless. `also`: not computed, but something
-    else relies on its default. `instead`: which variable says it, for the paths that have one; the longest path counts. `sections`: the mappings at the top of the configuration file,
-    `others`: what is there beside them; without sections the component checks that itself. `slips`: keys below a section; a key that is
-    nearly one of them is a slip.
+    else relies on its default. `instead`: which variable says it, for the paths that have one; the longest path counts. `sections`: the
+    mappings at the top of the configuration file, None where they are not checked here; `others`: what is there beside them.
     """
 
     free: tuple[str, ...] = ()

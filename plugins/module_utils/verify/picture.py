@@ -1,4 +1,4 @@
-"""The architecture as a picture, each arrow with its last result: a graph in Graphviz' language, and the SVG that Graphviz makes of it."""
+"""The connections as a picture, each with its last result: a graph in Graphviz' language, and the SVG that Graphviz makes of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _wiring
-from ._stack import Stack
+from ..stack.catalogue import CATALOGUE
+from ..stack.connections import CONNECTIONS
+from ..stack.graph import titled
+from ..stack.model import Stack
 
-_WORDS = {"ok": "✓", "failed": "✗ FAILED", "not tested": "not tested"}
+# The ones without a result have no check of their own.
+_WORDS = {"ok": "✓", "failed": "✗ FAILED", "not tested": "not tested", "": ""}
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,15 @@ class Layout:
 LAYOUTS = {"wide": Layout("LR", 0.35, 0.7, 13, " "), "narrow": Layout("TB", 0.1, 0.5, 17, "\\n")}
 
 
-def graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide") -> str:
-    """Return every arrow of the wiring in the dot language, with the class and the label of its result; colours are left to the page.
+def dot(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide") -> str:
+    """Return the connections in the dot language, with the class and the label of their results; colours are left to the page.
 
     `layout` is `wide` or `narrow` (for a telephone). Raises ValueError for any other.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}; it should be one of {', '.join(LAYOUTS)}")
     chosen = LAYOUTS[layout]
-    results = {row["arrow"]: row for row in rows}
+    results = {row["connection"]: row for row in rows}
     size = f'fontname="Helvetica,Arial,sans-serif", fontsize={chosen.font_size}'
     lines = [
         "digraph {",
@@ -46,26 +49,27 @@ def graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide")
         f'  node [shape=box, style="rounded,filled", margin="0.3,0.08", {size}];',
         f"  edge [{size}];",
     ]
-    arrows = _wiring.arrows(stack)
-    nodes = dict.fromkeys(end for arrow in arrows for end in (arrow["source"], arrow["target"]))
-    titles = {node: _wiring.title(stack, node).replace(" ", chosen.space) for node in nodes}
+    shown = [row for row in CONNECTIONS if row.step or row.source == "user"]
+    nodes = dict.fromkeys(end for row in shown for end in row.flow)
+    titles = {node: titled(stack, node).replace(" ", chosen.space) for node in nodes}
     lines += [f'  "{node}" [{_attributes({"label": title, "class": _kind(stack, node)})}];' for node, title in titles.items()]
-    for arrow in arrows:
-        row = results.get(arrow["name"], {"status": "not tested", "seconds": None})
+    for connection in shown:
+        row = results.get(connection.name, {"status": "not tested" if connection.check else "", "seconds": None})
         took = f" {row['seconds']:.1f} s" if row["status"] == "ok" and row["seconds"] is not None else ""
-        shown = {
+        attributes = {
             # Spaces around it keep it off the lines, also where the reader's font is wider than Graphviz thinks.
             "label": f" {_WORDS[row['status']].replace('not tested', f'not{chosen.space}tested')}{took} ",
-            "class": row["status"].replace(" ", "-"),
-            "id": f"{layout}-{arrow['name']}",
+            "class": row["status"].replace(" ", "-") or "plain",
+            "id": f"{layout}-{connection.name}",
         }
-        lines.append(f'  "{arrow["source"]}" -> "{arrow["target"]}" [{_attributes(shown)}];')
+        source, target = connection.flow
+        lines.append(f'  "{source}" -> "{target}" [{_attributes(attributes)}];')
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def _kind(stack: Stack, node: str) -> str:
     """Return the class of a node: a component, one that is switched off, or something outside the stack."""
-    if node not in _wiring.CATALOGUE:
+    if node not in CATALOGUE:
         return "outside"
     return "component" if stack.has(node) else "off"
 
@@ -97,5 +101,5 @@ def draw(text: str) -> str:
 
 
 def verify_graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide") -> str:
-    """Return the picture of a proof as an SVG element; empty when Graphviz is not installed."""
-    return draw(graph(stack, rows, layout))
+    """Return the picture of a verification as an SVG element; empty when Graphviz is not installed."""
+    return draw(dot(stack, rows, layout))

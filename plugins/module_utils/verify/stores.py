@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .cluster import Answer, ClusterError, Query
+from ..cluster import Answer, ClusterError, Query
 
 # Asks a path of one store.
 Ask = Callable[[str, Query], Answer]
@@ -94,84 +94,3 @@ def exposition(text: str, wanted: Iterable[str]) -> dict[tuple[str, Labels], flo
         if name in names:
             found[name, tuple(sorted(_PAIR.findall(labels)))] = float(value)
     return found
-
-
-@dataclass(frozen=True)
-class Duty:
-    """Something that a store's compactor does again and again, so that old data goes: which, and the metrics that tell whether it succeeds.
-
-    `success`: the Unix time of its last success or, without `within`, how often it succeeded; 0 until it did. `failures`: how often it
-    failed, counted over the series with the label in `failed` where that is given. `within`: after how many hours without a success
-    something is wrong, even if nothing was counted as a failure. `optional`: the inventory may switch it off, and then it is never tried.
-    """
-
-    what: str
-    success: str
-    failures: str
-    failed: tuple[str, str] | None = None
-    within: float | None = None
-    optional: bool = False
-
-
-STARTED = "process_start_time_seconds"
-# The times are those of the alerts that Loki's and Mimir's authors publish (loki-mixin, mimir-mixin).
-DUTIES: dict[str, tuple[Duty, ...]] = {
-    "loki": (
-        Duty(
-            "retention",
-            "loki_compactor_apply_retention_last_successful_run_timestamp_seconds",
-            "loki_compactor_apply_retention_operation_total",
-            ("status", "failure"),
-            within=3,
-            optional=True,
-        ),
-        Duty(
-            "compaction",
-            "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",
-            "loki_boltdb_shipper_compact_tables_operation_total",
-            ("status", "failure"),
-            within=3,
-        ),
-    ),
-    "mimir": (
-        Duty(
-            "compaction",
-            "cortex_compactor_last_successful_run_timestamp_seconds",
-            "cortex_compactor_runs_failed_total",
-            ("reason", "error"),
-            within=24,
-        ),
-        Duty(
-            "cleanup",
-            "cortex_compactor_block_cleanup_last_successful_run_timestamp_seconds",
-            "cortex_compactor_block_cleanup_failed_total",
-            within=6,
-        ),
-        Duty("deletion of blocks", "cortex_compactor_blocks_cleaned_total", "cortex_compactor_block_cleanup_failures_total"),
-    ),
-}
-DUTY_METRICS = {
-    component: (STARTED, *(metric for duty in duties for metric in (duty.success, duty.failures))) for component, duties in DUTIES.items()
-}
-
-
-def neglected(duties: Sequence[Duty], page: Mapping[tuple[str, str, Labels], float], now: float) -> list[str]:
-    """Return a sentence for each duty that has only failed so far, or that has not succeeded for too long.
-
-    `page` has the metrics of all pods of a store: (pod, name, labels) -> value; one pod does the work for all of them. A store that is
-    younger than a duty's `within`, and has not failed in it, is no problem: it may not have had its turn.
-    """
-
-    def values(name: str, label: tuple[str, str] | None = None) -> list[float]:
-        return [value for (_, metric, labels), value in page.items() if metric == name and (label is None or label in labels)]
-
-    problems = []
-    for duty in duties:
-        success = max(values(duty.success), default=0.0)
-        failures = sum(values(duty.failures, duty.failed))
-        since = max(success, min(values(STARTED), default=now))
-        if failures and not success:
-            problems.append(f"its {duty.what} has failed {failures:.0f} times and never succeeded since it was started ({duty.failures})")
-        elif duty.within and (success or not duty.optional) and now - since > duty.within * 3600:
-            problems.append(f"its {duty.what} has not succeeded for {(now - since) / 3600:.0f} hours ({duty.success})")
-    return problems

@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Mapping
 
-from .cluster import Answer, ClusterError, exchange
+from ..cluster import Answer, ClusterError, exchange
 
 
 def split_address(text: str, port: int) -> tuple[str, int]:
@@ -20,7 +20,7 @@ def split_address(text: str, port: int) -> tuple[str, int]:
     return host.strip("[]"), int(number)
 
 
-class Front:
+class IngressClient:
     """The ingress controller, as its users reach it."""
 
     def __init__(self, https: tuple[str, int], http: tuple[str, int] | None, ca: str, timeout: float = 15.0) -> None:

@@ -1,0 +1,1 @@
+"""Verification: something is sent through every connection of a running stack and read back."""

@@ -1,0 +1,54 @@
+"""Whether the metrics of every node arrive, newer than this run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from ...stack.high_availability import COLLECTOR_LABEL, collector_value
+from ..item import Item
+from ..outcome import Evidence, Failed, NotYet, all_of
+from ..probes import ready
+from ..session import Session
+from ..stores import Metrics
+
+
+def node_metrics(session: Session, item: Item) -> Evidence:
+    """Check that each replica has a sample of each node, pushed after this run began."""
+    began = time.monotonic()
+    nodes = agent_nodes(session, item.source)
+    for replica in session.replicas(item.target):
+        session.until(partial(nodes_in, session, replica, item.source, nodes))
+    seconds = time.monotonic() - began
+    notes = all_of(*item.losses(session))
+    return Evidence(
+        f"node_uname_info of {len(nodes)} nodes, newer than this run", f"once at {', '.join(session.pods(item.target))}", seconds, notes
+    )
+
+
+def agent_nodes(session: Session, component: str) -> list[str]:
+    """Return the nodes on which a pod of an agent is ready. Raises Failed when there is none."""
+    nodes = sorted(pod["spec"]["nodeName"] for pod in session.running(component) if ready(pod))
+    if not nodes:
+        raise Failed(f"no pod of {component} is ready (`kubectl get pods` in the stack's namespace)")
+    return nodes
+
+
+def nodes_in(session: Session, store: Metrics, component: str, nodes: Sequence[str]) -> None:
+    """Raise unless a store has node metrics of each node exactly once, newer than the run."""
+    sender = f'{COLLECTOR_LABEL}="{collector_value(component)}"'
+    newest: dict[str, list[float]] = {}
+    for series in store.query(f"timestamp(node_uname_info{{{sender}}})"):
+        newest.setdefault(series.labels.get("instance", ""), []).append(series.samples[-1][1])
+    for node in nodes:
+        times = newest.get(node, [])
+        if len(times) > 1:
+            raise Failed(f"{store.name} has node_uname_info of {node} {len(times)} times; expected once")
+        if not times:
+            raise NotYet(f"{store.name} has no node_uname_info{{{sender}, instance={node!r}}}; see the log of Alloy on that node")
+        if times[0] < session.started:
+            raise NotYet(
+                f"the newest node_uname_info of {node} at {store.name} is {session.started - times[0]:.0f} s older than this run; "
+                "expected a newer one"
+            )

@@ -1,0 +1,110 @@
+"""The counters by which components tell of lost data, before and after: of all metrics, those of the connections and of the checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ..cluster import ClusterError
+from ..stack import catalogue
+from ..stack.connections import CONNECTIONS
+from .maintenance import TASK_METRICS, TASKS, neglected
+from .outcome import Failed, SharedResult
+from .stores import Labels, exposition
+
+# (pod, metric, labels) -> value.
+Page = dict[tuple[str, str, Labels], float]
+
+# Reasons for which Loki answers 429: the sender tries again, and nothing is lost.
+DELAYED = ("rate_limited", "per_stream_rate_limit", "stream_limit")
+# Beside those of the connections: what the checks themselves compare.
+_COMPARED = (
+    "prometheus_remote_storage_samples_total",
+    "cortex_distributor_deduped_samples_total",
+    "cortex_distributor_non_ha_samples_received_total",
+    "otelcol_receiver_accepted_metric_points_total",
+    "otelcol_receiver_accepted_log_records_total",
+    "otelcol_fileconsumer_reading_files",
+)
+_OF_CONNECTIONS = {name for row in CONNECTIONS for part in (row.lost, row.queue) for names in part.values() for name in names}
+METRICS = frozenset({*_COMPARED, *_OF_CONNECTIONS, *(name for names in TASK_METRICS.values() for name in names)})
+# The components that have such counters.
+COUNTED = tuple(dict.fromkeys(component for row in CONNECTIONS for part in (row.lost, row.queue) for component in part))
+
+
+class Counters:
+    """The counters of all components, now and when verification began."""
+
+    def __init__(self, read: Callable[[str, str], str], pods: Callable[[str], list[str]], until: Callable[..., Page]) -> None:
+        """Take how to read the metrics page of a pod (component, pod), the pods of a component, and how to try again."""
+        self._read = read
+        self._pods = pods
+        self._until = until
+        self._before = {component: SharedResult(partial(self.now, component)) for component in COUNTED}
+
+    def page(self, component: str, pod: str) -> dict[tuple[str, Labels], float]:
+        """Return the counters that a pod shows now."""
+        return exposition(self._read(component, pod), METRICS)
+
+    def now(self, component: str) -> Page:
+        """Return the counters of a component now."""
+        return {(pod, name, labels): value for pod in self._pods(component) for (name, labels), value in self.page(component, pod).items()}
+
+    def note(self, component: str) -> None:
+        """Note the counters of a component as they are, unless that has been done. Raises Failed when they cannot be read."""
+        self._before[component]()
+
+    def risen(self, component: str, now: Page) -> Page:
+        """Return by how much each counter has risen since verification began; one that was reset counts from zero."""
+        before = self._before[component]()
+        return {key: value - before[key] if key in before and before[key] <= value else value for key, value in now.items()}
+
+    def nothing_lost(self, component: str, names: Sequence[str]) -> str:
+        """Return a note that none of these counters has risen since verification began. Raises Failed with those that have.
+
+        What was only delayed does not matter.
+        """
+        now = self._until(partial(self.now, component))
+        lost = [
+            f"{pod}: {name}{_shown(labels)} rose by {value:.0f}"
+            for (pod, name, labels), value in self.risen(component, now).items()
+            if value > 0 and (name in names or f"{name}_total" in names) and dict(labels).get("reason") not in DELAYED
+        ]
+        if lost:
+            raise Failed(f"{component} rejected or gave up data during this run ({'; '.join(lost)}); its log says why")
+        return f"{component}: nothing rejected or given up"
+
+    def nothing_neglected(self, component: str) -> str:
+        """Return a note that a store's compactor does its work. Raises Failed where it does not: the store's disk would fill up."""
+        problems = neglected(TASKS[component], self._until(partial(self.now, component)), time.time())
+        if problems:
+            raise Failed(
+                f"{component} keeps what is older than its retention, and its volume fills up: {'; '.join(problems)}; its log says why"
+            )
+        return f"{component}: compaction and retention work"
+
+
+def rise(rises: Page, metric: str, **wanted: str) -> float:
+    """Return the sum of a metric over the pages of all pods, of the series with these labels."""
+    return sum(
+        value
+        for (_pod, name, labels), value in rises.items()
+        if name == metric and all(dict(labels).get(label) == text for label, text in wanted.items())
+    )
+
+
+def _shown(labels: Labels) -> str:
+    return f"{{{', '.join(f'{name}={value}' for name, value in labels)}}}" if labels else ""
+
+
+def metrics_port(component: str) -> int:
+    """Return the port on which a component shows its own metrics."""
+    return catalogue.port(component, catalogue.component(component).metrics)
+
+
+def metrics_text(status: int, text: str, pod: str, excerpt: str) -> str:
+    """Return the text of a metrics page. Raises ClusterError when that is none."""
+    if status != 200:
+        raise ClusterError(f"/metrics of {pod} cannot be read: {excerpt}")
+    return text
