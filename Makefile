@@ -25,23 +25,23 @@ help: ## This list.
 
 .PHONY: up
 up: render ## A cluster (kind with Docker, else the lab), the stack on it, the proof, and the addresses.
-	python -m tests.lab up
+	python -m tools.lab up
 	ansible-playbook site.yml -i $(INVENTORY) -e @build/provider.yml
-	python -m tests.lab addresses
+	python -m tools.lab addresses
 
 .PHONY: render
 render: $(VENV)/ready ## What the inventory renders to, checked against the Kubernetes schemas; needs no cluster.
-	python -m tests.lab provider
+	python -m tools.lab provider
 	ansible-playbook playbooks/render.yml -i $(INVENTORY) -e @build/provider.yml
-	python -m tests.schemas build/*/rendered
+	python -m tools.schemas build/*/rendered
 
 .PHONY: down
 down: $(VENV)/ready ## Removes the cluster that `make up` started, and everything with it.
-	python -m tests.lab down
+	python -m tools.lab down
 
 .PHONY: status
 status: $(VENV)/ready ## What runs, and where to reach it.
-	python -m tests.lab status
+	python -m tools.lab status
 
 .PHONY: verify
 verify: $(VENV)/ready ## Proves every arrow again.
@@ -53,7 +53,7 @@ failover: $(VENV)/ready ## Counts every event on every path while faults happen;
 
 .PHONY: build
 build: $(VENV)/ready ## Compiles what the lab needs, into the cache; a finished one is never built again.
-	python -m tests.lab.build
+	python -m tools.lab.build
 
 .PHONY: lint
 lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy.
@@ -64,11 +64,11 @@ lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy.
 	mypy
 
 .PHONY: test-quick
-test-quick: $(VENV)/ready ## Unit, golden and contract tests; no cluster.
-	pytest tests/unit tests/golden
+test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab and of the failover run; no cluster.
+	pytest tests/unit tests/golden tests/lab tests/failover
 
 .PHONY: test
 test: lint ## Everything: lint, unit, golden, contracts, then the stack on a real cluster.
-	python -m tests.lab.packages
-	python -m tests.lab build
+	python -m tools.lab.packages
+	python -m tools.lab build
 	pytest

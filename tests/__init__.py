@@ -1,1 +1,1 @@
-"""Tests of the collection, and the lab they run in."""
+"""Tests of the collection and of the tools it is worked on with."""

@@ -174,7 +174,7 @@ def _lose_node(scene: Scene) -> int:
 
 
 _NODE_COMMANDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "lab": ([sys.executable, "-m", "tests.lab", "node-stop"], [sys.executable, "-m", "tests.lab", "node-start"]),
+    "lab": ([sys.executable, "-m", "tools.lab", "node-stop"], [sys.executable, "-m", "tools.lab", "node-start"]),
     "kind": (["docker", "kill"], ["docker", "start"]),
 }
 

@@ -125,7 +125,7 @@ def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
 
 @dataclass
 class Generator:
-    """The running generator. `status` is what it says about itself, see tests/sample_application."""
+    """The running generator. `status` is what it says about itself, see tools/sample_application."""
 
     cluster: Cluster
     identifier: str

@@ -27,9 +27,9 @@ import yaml
 from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _stack
 from ansible_collections.observability.stack.plugins.plugin_utils._wiring import ARROWS
 
-from tests import schemas
 from tests.inventories import ROOT, load, values
-from tests.lab import build, images
+from tools import schemas
+from tools.lab import build, images
 
 EXPECTED = Path(__file__).parent / "expected"
 VARIANTS = Path(__file__).parent / "inventories"

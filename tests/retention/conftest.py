@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab import images
 from tests.retention.pods import Objects, render, unable
+from tools.lab import images
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ import yaml
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, ClusterError, exchange
 
 from tests.inventories import ROOT
-from tests.lab.images import Image
+from tools.lab.images import Image
 
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
 
-from tests.lab.images import Image
 from tests.retention.pods import Objects, Pod, wait_for
+from tools.lab.images import Image
 
 ADDRESSES = {"a public IPv4": "203.0.113.5", "only IPv6": "fd00:10:244:1::5"}
 RINGS = {

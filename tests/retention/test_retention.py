@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 import pytest
 from ansible_collections.observability.stack.plugins.module_utils import stores
 
-from tests.lab.images import Image
 from tests.retention.pods import Objects, Pod, wait_for
+from tools.lab.images import Image
 
 DAY = 24 * 3600
 # Older than the retention, younger than what Loki takes at all.

@@ -11,8 +11,8 @@ from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
-from tests.lab import build
-from tests.lab.interface import Provider, ProviderError
+from tools.lab import build
+from tools.lab.interface import Provider, ProviderError
 
 OURS = "app.kubernetes.io/part-of=observability-stack"
 

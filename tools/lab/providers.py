@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from tests.lab import images, network
-from tests.lab.cluster import Cluster
-from tests.lab.interface import Connection, Provider, ProviderError, Say
-from tests.lab.kind import Kind, Settings, unusable
+from tools.lab import images, network
+from tools.lab.cluster import Cluster
+from tools.lab.interface import Connection, Provider, ProviderError, Say
+from tools.lab.kind import Kind, Settings, unusable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Where a controller that the role installs in the lab is reached, on every node.
@@ -90,7 +90,7 @@ class Lab:
             if image.name == name:
                 return self.cluster.load(image)
         raise ProviderError(
-            f"there is no binary for the image of {name}; build it (tests/lab/build.py) or put one into the folder LAB_BIN_DIR"
+            f"there is no binary for the image of {name}; build it (tools/lab/build.py) or put one into the folder LAB_BIN_DIR"
         )
 
     def variables(self) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def hand_over(provider: Provider, folder: Path = BUILD) -> Path:
     path = folder / "provider.yml"
     draft = path.with_name("provider.yml.draft")
     draft.write_text(
-        f"# Written by `python -m tests.lab provider` for the provider {provider.name}.\n" + yaml.safe_dump(variables, sort_keys=False)
+        f"# Written by `python -m tools.lab provider` for the provider {provider.name}.\n" + yaml.safe_dump(variables, sort_keys=False)
     )
     draft.rename(path)
     return path

@@ -45,7 +45,8 @@ def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
         pem = fresh.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         _write(path, pem, 0o600)
     key = serialization.load_pem_private_key(path.read_bytes(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{path} is not the key of an elliptic curve")
     return key
 
 

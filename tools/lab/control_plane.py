@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.lab import build, network
-from tests.lab.certificates import Authority, key_pair
-from tests.lab.machine import Machine
+from tools.lab import build, network
+from tools.lab.certificates import Authority, key_pair
+from tools.lab.machine import Machine
 
 # The clients of the API server that run beside it, and who they are to it.
 USERS = {

@@ -1,4 +1,4 @@
-"""Check rendered objects against the Kubernetes schemas: `python -m tests.schemas DIRECTORY…` reads every YAML file below them.
+"""Check rendered objects against the Kubernetes schemas: `python -m tools.schemas DIRECTORY…` reads every YAML file below them.
 
 The schemas are those of the version that the nodes of the chosen provider run; for a cluster of your own, of all versions that are tested.
 """
@@ -15,8 +15,8 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-from tests.lab import build, kind
-from tests.lab.providers import BUILD
+from tools.lab import build, kind
+from tools.lab.providers import BUILD
 
 _LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 _NAME = {"type": "string", "minLength": 1}

@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 import tests.failover.__main__ as failover
-from tests import schemas
-from tests.lab import __main__ as command_line
-from tests.lab import images, kind, providers
-from tests.lab.addresses import addresses, describe
-from tests.lab.cluster import MANIFESTS
-from tests.lab.interface import Connection, Provider, ProviderError
-from tests.lab.providers import Existing, Lab, choose, hand_over, made, record, withdraw
+from tools import schemas
+from tools.lab import __main__ as command_line
+from tools.lab import images, kind, providers
+from tools.lab.addresses import addresses, describe
+from tools.lab.cluster import MANIFESTS
+from tools.lab.interface import Connection, Provider, ProviderError
+from tools.lab.providers import Existing, Lab, choose, hand_over, made, record, withdraw
 
 
 @pytest.fixture

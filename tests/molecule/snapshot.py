@@ -1,6 +1,7 @@
-"""Everything on a cluster that is not of one stack, and what has changed of it: `python -m tests.snapshot take|compare FILE INSTANCE`.
+"""Every object on a cluster outside one stack, and which of them have changed since.
 
-Reads build/provider.yml. Ends with 1 when an object is gone, is another one, or differs in its labels, annotations, owners or content.
+`python -m tests.molecule.snapshot take|compare FILE INSTANCE` reads build/provider.yml. It ends with 1 when an object is gone, is another
+one, or differs in its labels, annotations, owners or content.
 """
 
 from __future__ import annotations

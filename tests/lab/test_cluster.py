@@ -10,9 +10,9 @@ import pytest
 import yaml
 from cryptography import x509
 
-from tests.lab import build, control_plane, images, network, node, packages, volumes
-from tests.lab.certificates import Authority
-from tests.lab.cluster import ADD_ONS, FIRST, MANIFESTS, AddOn, Cluster, LabError
+from tools.lab import build, control_plane, images, network, node, packages, volumes
+from tools.lab.certificates import Authority
+from tools.lab.cluster import ADD_ONS, FIRST, MANIFESTS, AddOn, Cluster, LabError
 
 
 def test_a_certificate_is_signed_by_the_authority_and_says_who_and_where(tmp_path: Path) -> None:

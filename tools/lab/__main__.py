@@ -1,4 +1,4 @@
-"""The command line of the providers: python -m tests.lab COMMAND."""
+"""The command line of the providers: python -m tools.lab COMMAND."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import subprocess
 import sys
 import time
 
-from tests.lab import build
-from tests.lab.addresses import addresses
-from tests.lab.cluster import LabError
-from tests.lab.interface import Provider, ProviderError
-from tests.lab.packages import PackageError
-from tests.lab.providers import Lab, choose, hand_over, made, record, withdraw
+from tools.lab import build
+from tools.lab.addresses import addresses
+from tools.lab.cluster import LabError
+from tools.lab.interface import Provider, ProviderError
+from tools.lab.packages import PackageError
+from tools.lab.providers import Lab, choose, hand_over, made, record, withdraw
 
 ERRORS = (LabError, ProviderError, PackageError, build.BuildError, TimeoutError, ValueError)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.lab", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", help="start the cluster, unless it runs, and write build/kubeconfig")
     commands.add_parser("build", help="compile what the cluster will be made of, where its images do not come from a registry")

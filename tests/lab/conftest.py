@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab import network
+from tools.lab import network
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.lab import cgroups, network
+from tools.lab import cgroups, network
 
 INIT = Path(__file__).with_name("init.py")
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab import build, cgroups, control_plane, images, network, node, packages
-from tests.lab.certificates import Authority
-from tests.lab.interface import Say
-from tests.lab.machine import Machine
+from tools.lab import build, cgroups, control_plane, images, network, node, packages
+from tools.lab.certificates import Authority
+from tools.lab.interface import Say
+from tools.lab.machine import Machine
 
 MANIFESTS = Path(__file__).with_name("manifests")
 # What the cluster cannot start without; everything else may still be compiling.

@@ -11,7 +11,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.lab import network
+from tools.lab import network
 
 ROOT = network.NAME
 MOUNT = Path("/sys/fs/cgroup")

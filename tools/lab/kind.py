@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from tests.lab import build, images
-from tests.lab.interface import Connection, ProviderError, Say
+from tools.lab import build, images
+from tools.lab.interface import Connection, ProviderError, Say
 
 VERSION = "v0.33.0"
 NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Where the ingress controller listens on the nodes.
 NODE_PORTS = {"http": 30080, "https": 30443}
 ROLES = ("control-plane", "worker", "worker")
-SAMPLE_APPLICATION = REPOSITORY / "tests/sample_application"
+SAMPLE_APPLICATION = REPOSITORY / "tools/sample_application"
 # Written as the last step of a create. A file rather than an object of the cluster: it can be looked up while the cluster is stopped.
 MARKER = "/kind/observability-stack-complete"
 # On the sample application's image, in Docker and on the nodes: what it was built from, or the image's ID in Docker.

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab import build, images, kind
-from tests.lab.interface import ProviderError
-from tests.lab.kind import MARKER, NODE_IMAGE, Kind, Settings
+from tools.lab import build, images, kind
+from tools.lab.interface import ProviderError
+from tools.lab.kind import MARKER, NODE_IMAGE, Kind, Settings
 
 SAMPLE = "localhost/observability-stack/sample-application:1"
 

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from tests.lab import network, node
+from tools.lab import network, node
 
 
 def test_every_address_of_a_lab_is_its_own() -> None:

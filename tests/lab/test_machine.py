@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.machine import Process, process
+from tools.lab.machine import Process, process
 
 
 @pytest.fixture

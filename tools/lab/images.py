@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab import build
+from tools.lab import build
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LABEL = "observability.stack/lab"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import build
+from tools.lab import build
 
 FOLDERS = (build.HERE / "programs", build.HERE.parent / "sample_application")
 

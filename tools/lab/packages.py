@@ -1,6 +1,6 @@
 """Programs that come from Debian: installed when missing, without starting a service of theirs.
 
-`python -m tests.lab.packages` installs those of the tests.
+`python -m tools.lab.packages` installs those of the tests.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.lab.interface import Say
+from tools.lab.interface import Say
 
 # A program that the lab runs -> the package that brings it.
 PROGRAMS = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab import build, images
+from tools.lab import build, images
 
 
 @pytest.fixture

@@ -229,8 +229,7 @@ def _compile(component: Component, work: Path, stream: Any, report: Callable[[st
     target = str(out / next(iter(component.binaries))) if len(packages) == 1 else f"{out}{os.sep}"
     command = ["go", "build", "-v", GCFLAGS, "-ldflags", f"-s -w {recipe.get('ldflags', '')}", *tags, "-o", target, *packages]
     with subprocess.Popen(command, cwd=source, env=environment, stdout=stream, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for done, line in enumerate(process.stderr, start=1):
+        for done, line in enumerate(process.stderr or (), start=1):
             stream.write(line)
             if done % 100 == 0:
                 report(f"{component.name}: {done} of at most {total} packages")

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from tests.lab import build, cgroups, network
-from tests.lab.certificates import Authority
-from tests.lab.machine import Machine
+from tools.lab import build, cgroups, network
+from tools.lab.certificates import Authority
+from tools.lab.machine import Machine
 
 CNI_PLUGINS = "/usr/lib/cni"
 # Paths inside the node.
