@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: remove_stack
-author: observability.stack contributors
+author: observability.stack contributors (@observability)
 short_description: Remove one stack from a cluster, and nothing that is not its own
 version_added: 0.1.0
 description:
