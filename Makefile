@@ -56,19 +56,24 @@ build: $(VENV)/ready ## Compiles what the lab needs, into the cache; a finished 
 	python -m tests.lab.build
 
 .PHONY: lint
-lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy.
+lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy, changelog fragments.
 	yamllint --strict .
 	ansible-lint --offline --strict
 	ruff check .
 	ruff format --check .
 	mypy
+	antsibull-changelog lint
+
+.PHONY: sanity
+sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection holds.
+	python tools/sanity.py
 
 .PHONY: test-quick
 test-quick: $(VENV)/ready ## Unit, golden and contract tests; no cluster.
 	pytest tests/unit tests/golden
 
 .PHONY: test
-test: lint ## Everything: lint, unit, golden, contracts, then the stack on a real cluster.
+test: lint sanity ## Everything: lint, sanity, unit, golden, contracts, then the stack on a real cluster.
 	python -m tests.lab.packages
 	python -m tests.lab build
 	pytest
