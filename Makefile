@@ -72,6 +72,16 @@ sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection ho
 test-quick: $(VENV)/ready ## Unit, golden and contract tests; no cluster.
 	pytest tests/unit tests/golden
 
+.PHONY: test-artifact
+test-artifact: $(VENV)/ready ## The built collection, installed and used without the checkout.
+	pytest tests/artifact
+
+.PHONY: test-cluster
+test-cluster: $(VENV)/ready ## The stack on a real cluster.
+	python -m tests.lab.packages
+	python -m tests.lab build
+	pytest tests/retention tests/molecule
+
 .PHONY: test
 test: lint sanity ## Everything: lint, sanity, unit, golden, contracts, then the stack on a real cluster.
 	python -m tests.lab.packages
