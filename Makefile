@@ -23,6 +23,10 @@ $(VENV)/ready:
 help: ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
+.PHONY: environment
+environment: $(VENV)/ready ## The directory of the Python environment.
+	@echo "$(VENV)"
+
 .PHONY: up
 up: render ## A cluster (kind with Docker, else the lab), the stack on it, the proof, and the addresses.
 	python -m tests.lab up
