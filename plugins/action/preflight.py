@@ -8,9 +8,10 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.observability.stack.plugins.plugin_utils import _preflight
-from ansible_collections.observability.stack.plugins.plugin_utils._plain import plain
-from ansible_collections.observability.stack.plugins.plugin_utils._stack import STACK_DEFAULTS, InventoryError, Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack import preflight
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.validation import STACK_DEFAULTS
+from ansible_collections.observability.stack.plugins.plugin_utils.native import native
 
 SPEC = {
     "stack": {"type": "dict", "required": True},
@@ -29,12 +30,12 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars) or {}
         _result, options = self.validate_argument_spec(SPEC)
         variables = dict(task_vars or {})
-        stack = Stack.from_dict(plain(options["stack"]))
+        stack = Stack.from_dict(native(options["stack"]))
         kubeconfig, context = options["kubeconfig"] or "", options["context"] or ""
         answer: dict[str, Any] = self._execute_module(
             module_name="observability.stack.cluster_info",
             module_args={
-                "namespaces": [stack.namespace, *([stack.sample_namespace] if stack.has("sample_application") else [])],
+                "namespaces": list(dict.fromkeys([stack.namespace, *(stack.namespace_of(name) for name in stack.installed())])),
                 "current_context": stack.current_context,
                 "kubeconfig": kubeconfig,
                 "context": context,
@@ -43,17 +44,17 @@ class ActionModule(ActionBase):
         )
         if answer.get("failed"):
             return {**result, **answer}
-        problems = _preflight.conflicts(variables["inventory_hostname"], _claims(variables))
+        problems = preflight.conflicts(variables["inventory_hostname"], _claims(variables))
         facts = answer.get("facts")
         if facts is None:
-            problems.append(_preflight.access_problem(kubeconfig, context, answer.get("no_answer", "")))
+            problems.append(preflight.access_problem(kubeconfig, context, answer.get("no_answer", "")))
         else:
-            problems += _preflight.rejections(stack, facts, options["purpose"])
+            problems += preflight.rejections(stack, facts, options["purpose"])
         if facts is None or problems:
             error = InventoryError(problems)
             return {**result, "failed": True, "msg": str(error), "problems": problems}
         warnings = [f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}"]
-        seen = dataclasses.replace(stack, namespace_state=_preflight.namespace_state(stack, facts))
+        seen = dataclasses.replace(stack, namespace_state=preflight.namespace_state(stack, facts))
         return {
             **result,
             "changed": False,
@@ -72,7 +73,7 @@ def _claims(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for claim in _CLAIMS:
             name = f"observability_{claim}"
             try:
-                claims[claim] = plain(hosts[host].get(name, STACK_DEFAULTS[name]))
+                claims[claim] = native(hosts[host].get(name, STACK_DEFAULTS[name]))
             except AnsibleError:
                 continue
         found[host] = claims

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
+from ansible_collections.observability.stack.plugins.module_utils.stack import rollouts
 
 KINDS = ("StatefulSet", "DaemonSet", "Deployment")
 PART_OF = "app.kubernetes.io/part-of=observability-stack"
@@ -78,19 +78,19 @@ class ActionModule(ActionBase):
         try:
             for kind in options["kinds"]:
                 workloads = self._list(options, variables, kind, api_version="apps/v1")
-                rollouts = [_workloads.rollout(workload) for workload in workloads]
-                if all(rollout.done for rollout in rollouts):
+                states = [rollouts.rollout(workload) for workload in workloads]
+                if all(state.done for state in states):
                     continue
                 pods = self._list(options, variables, "Pod")
-                if kind in _workloads.BOUND:
+                if kind in rollouts.BOUND:
                     nodes = self._nodes(options, variables)
-                    rollouts = [_workloads.rollout(workload, pods, nodes) for workload in workloads]
-                    left_out += [pod for rollout in rollouts for pod in rollout.left_out]
-                    lost = _workloads.lost_pods(pods, nodes)
+                    states = [rollouts.rollout(workload, pods, nodes) for workload in workloads]
+                    left_out += [pod for state in states for pod in state.left_out]
+                    lost = rollouts.lost_pods(pods, nodes)
                     pods = [pod for pod in pods if pod["metadata"]["name"] not in lost]
-                if not all(rollout.done for rollout in rollouts):
-                    line, progress = _workloads.waiting_line(rollouts, pods), _workloads.progress(rollouts, pods)
-                    return _State(line, tuple(_workloads.hopeless(pods)), tuple(left_out), progress)
+                if not all(state.done for state in states):
+                    line, progress = rollouts.waiting_line(states, pods), rollouts.progress(states, pods)
+                    return _State(line, tuple(rollouts.hopeless(pods)), tuple(left_out), progress)
         except _AnswerError as error:
             return _State(f"the cluster does not answer: {error}")
         return _State(left_out=tuple(left_out))
@@ -109,8 +109,8 @@ class ActionModule(ActionBase):
             events = self._ask(options, variables, kind="Event", field_selectors=["type=Warning"])["resources"]
         except _AnswerError as error:
             return str(error)
-        logs = [self._log(options, variables, pod["name"]) for pod in _workloads.waiting_pods(pods)]
-        return _workloads.waiting_reasons(pods, events, logs)
+        logs = [self._log(options, variables, pod["name"]) for pod in rollouts.waiting_pods(pods)]
+        return rollouts.waiting_reasons(pods, events, logs)
 
     def _list(self, options: Mapping[str, Any], variables: dict[str, Any], kind: str, **extra: Any) -> list[dict[str, Any]]:
         selectors = [PART_OF, f"app.kubernetes.io/instance={options['instance']}"]

@@ -76,11 +76,15 @@ class Removal:
     def run(self) -> None:
         """Remove everything, in the order of `kinds`. Raises ClusterError when something could not be removed."""
         # Those that the stack has made for a component that is switched off by now as well.
-        made = self._list(path("v1", "Namespace"), self.plan["selector"])
+        made = self._list(path("v1", "Namespace"), self._labels())
         self._namespaces = list(dict.fromkeys([*self.plan["namespaces"], *(item["metadata"]["name"] for item in made)]))
         rows = [row for row in self.kinds if row["kind"] != "Namespace" and (self.data or not row["data"])]
+        workloads = [row for row in rows if row.get("workload")]
         for row in rows:
-            self._remove(row)
+            if not row.get("workload"):
+                self._remove([row], self._labels())
+            elif row is workloads[0]:
+                self._remove_workloads(workloads)
         for row in self.plan["unlabelled"]:
             if self.data or not row["data"]:
                 self._remove_named(row)
@@ -92,23 +96,38 @@ class Removal:
 
     # --- objects ---
 
-    def _list(self, where: str, selector: Mapping[str, str]) -> list[Item]:
-        answer = self.cluster.request("GET", where, [("labelSelector", _selector(selector))], METADATA)
+    def _labels(self, components: Sequence[str] = ()) -> str:
+        """Return the label selector for the stack's objects, or for those of some of its components."""
+        among = f",{COMPONENT} in ({','.join(components)})" if components else ""
+        return _selector(self.plan["selector"]) + among
+
+    def _remove_workloads(self, rows: Sequence[Row]) -> None:
+        """Remove the workloads wave by wave, so that each component can deliver what it holds; what is of no known component comes last."""
+        for wave in self.plan["waves"]:
+            self._remove(rows, self._labels(wave))
+        self._remove(rows, self._labels())
+
+    def _list(self, where: str, selector: str) -> list[Item]:
+        answer = self.cluster.request("GET", where, [("labelSelector", selector)], METADATA)
         # A kind that this cluster does not have, or a namespace that is gone.
         if answer.status == 404:
             return []
         found: list[Item] = _expect(answer, f"list {where}").json()["items"] or []
         return found
 
-    def _remove(self, row: Row) -> None:
-        selector = dict(self.plan["selector"]) | ({COMPONENT: row["component"]} if "component" in row else {})
-        for place in self._namespaces if row["namespaced"] else [""]:
-            where = path(row["api_version"], row["kind"], place)
-            found = self._list(where, selector)
-            for item in found:
-                self._delete(row["kind"], f"{where}/{quote(item['metadata']['name'], safe='')}", item["metadata"])
-            if found and not self.dry and row.get("wait"):
-                self._wait(where, selector, place)
+    def _remove(self, rows: Sequence[Row], selector: str) -> None:
+        """Remove the objects of some kinds all at once; workloads are gone when this returns."""
+        waiting = []
+        for row in rows:
+            for place in self._namespaces if row["namespaced"] else [""]:
+                where = path(row["api_version"], row["kind"], place)
+                found = self._list(where, selector)
+                for item in found:
+                    self._delete(row["kind"], f"{where}/{quote(item['metadata']['name'], safe='')}", item["metadata"])
+                if found and row.get("workload"):
+                    waiting.append((where, place))
+        for where, place in () if self.dry else waiting:
+            self._wait(where, selector, place)
 
     def _remove_named(self, row: Row) -> None:
         where = path(row["api_version"], row["kind"], self.plan["namespaces"][0], row["name"])
@@ -126,7 +145,7 @@ class Removal:
         if answer.status not in (404, 409):
             _expect(answer, f"delete {where}")
 
-    def _wait(self, where: str, selector: Mapping[str, str], namespace: str) -> None:
+    def _wait(self, where: str, selector: str, namespace: str) -> None:
         """Wait until no object is left; one whose last pods are on nodes that do not answer is reported, and goes when they are back."""
         end = time.monotonic() + self.timeout
         while found := self._list(where, selector):

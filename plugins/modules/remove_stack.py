@@ -25,7 +25,7 @@ options:
   kinds:
     description:
       - The kinds of objects in the order of their removal, C(api_version), C(kind), C(namespaced), C(data) (goes with the data only),
-        C(wait), and C(component) for those of one component.
+        and C(workload) for those that are removed along the flow of the data and waited for.
     type: list
     elements: dict
     required: true
@@ -49,7 +49,7 @@ EXAMPLES = r"""
 - name: Remove the stack, and keep its data
   observability.stack.remove_stack:
     plan: "{{ observability_stack | observability.stack.removal_plan }}"
-    kinds: [{api_version: apps/v1, kind: Deployment, namespaced: true, data: false, wait: true}]
+    kinds: [{api_version: apps/v1, kind: Deployment, namespaced: true, data: false, workload: true}]
     context: my-cluster
 """
 

@@ -1,0 +1,309 @@
+"""One row per component: what it is in Kubernetes, what it listens on, what it needs, and what of it is public.
+
+Everything that holds for a component by itself is here, and nowhere else. What holds between two of them is in `connections.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """How many replicas an inventory may ask for in a profile; `why` is said to the one who asks for another number."""
+
+    least: int = 1
+    most: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Public:
+    """What can be reached of a component from outside, on a host name of its own.
+
+    A path that begins with `=` is exact, the others are prefixes. `guarded` paths ask for the credentials of the other hosts although the
+    component has a login of its own (`own_login`). `closed` lists requests (method, path) that must not get through: writes, and what
+    shows or changes the inside. `body_megabytes` limits a request, `api` is the prefix of the component's query API.
+    """
+
+    paths: tuple[str, ...]
+    closed: tuple[tuple[str, str], ...]
+    body_megabytes: int
+    websocket: bool = False
+    own_login: bool = False
+    guarded: tuple[str, ...] = ()
+    api: str = ""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component.
+
+    `title` is its name for people. `workload` is its kind in Kubernetes; a DaemonSet has no number of replicas. `ports` maps names to
+    numbers, `offered` names those of its Service where that has not all of them. `ready` answers 200 once the component can serve, `live`
+    as long as the process answers at all; both on the port `health`. `metrics` is the port with its own metrics, which Prometheus scrapes
+    unless `scraped` is false. `service`: whether it has a Service, `account`: whether it has a ServiceAccount of its own.
+    `headless`: whether each replica has a DNS name. `balanced`: whether verification asks that every replica serves some requests.
+    `volume`: whether its pods claim volumes. `needs` are components without which it cannot work, `serves` those of which it needs one at
+    least, to have anything to do. `optional_install`: an inventory may use one that is there already (`<component>_install: false`).
+    `host_paths`: its pods see directories of their node. `own_namespace`: it runs in `<component>_namespace`, as an application does.
+    `user` is the number of its user and group, 0 where its role says so itself. `pre_stop`: for how many seconds a pod that ends goes on
+    serving clients that still see it behind the Service. `reloads`: it reads a changed configuration while it runs.
+    `open_egress` says why its outgoing connections cannot be listed, where they cannot.
+    """
+
+    title: str
+    workload: str
+    ports: Mapping[str, int]
+    ready: str
+    live: str
+    health: str = "http"
+    metrics: str = "http"
+    scraped: bool = True
+    service: bool = True
+    offered: tuple[str, ...] = ()
+    headless: bool = False
+    balanced: bool = False
+    volume: bool = False
+    account: bool = True
+    user: int = 0
+    pre_stop: int = 5
+    reloads: bool = False
+    needs: tuple[str, ...] = ()
+    serves: tuple[str, ...] = ()
+    replicas: Mapping[str, Replicas] = field(default_factory=dict)
+    public: Public | None = None
+    optional_install: bool = False
+    own_namespace: bool = False
+    host_paths: bool = False
+    open_egress: str = ""
+
+
+@dataclass(frozen=True)
+class Party:
+    """Something that is no component, and connects to one or is connected to: a title, and the ports it listens on.
+
+    `pods` are the labels of its pods where they run in the stack's namespace, and so under its policies.
+    """
+
+    title: str
+    ports: Mapping[str, int] = field(default_factory=dict)
+    pods: Mapping[str, str] = field(default_factory=dict)
+
+
+# The query API of Prometheus, of which Mimir has most (documentation 3.13, "HTTP API").
+_QUERIES = (
+    "query", "query_range", "query_exemplars", "format_query", "parse_query", "series", "labels", "label", "metadata",
+)  # fmt: skip
+_ONE_STORE = (
+    "two replicas stop at the first restart, because a replication factor of 3 needs two of three, "
+    "and three or more share their data through object storage, which this version does not set up yet"
+)
+
+# In the order of the playbook.
+CATALOGUE: dict[str, Component] = {
+    "mimir": Component(
+        title="Mimir",
+        workload="StatefulSet",
+        user=10001,
+        ports={"http": 8080, "grpc": 9095, "memberlist": 7946},
+        ready="/ready",
+        live="/api/v1/status/buildinfo",
+        headless=True,
+        volume=True,
+        serves=("prometheus",),
+        replicas={"single": Replicas(most=1, why=_ONE_STORE)},
+        public=Public(
+            paths=tuple(f"/prometheus/api/v1/{name}" for name in (*_QUERIES, "rules", "alerts", "cardinality", "status")),
+            closed=(("POST", "/api/v1/push"), ("POST", "/otlp/v1/metrics"), ("GET", "/ingester/ring"), ("GET", "/config")),
+            body_megabytes=100,
+            api="/prometheus",
+        ),
+    ),
+    "loki": Component(
+        title="Loki",
+        workload="StatefulSet",
+        user=10001,
+        ports={"http": 3100, "grpc": 9095, "memberlist": 7946},
+        ready="/ready",
+        live="/loki/api/v1/status/buildinfo",
+        headless=True,
+        volume=True,
+        serves=("alloy", "otel_collector"),
+        replicas={"single": Replicas(most=1, why=_ONE_STORE)},
+        public=Public(
+            paths=(
+                # Exact: rule groups are set and deleted below it.
+                "=/loki/api/v1/rules",
+                *(
+                    f"/loki/api/v1/{name}"
+                    for name in (
+                        "query", "query_range", "labels", "label", "series", "tail", "index", "patterns",
+                        "detected_fields", "detected_field", "detected_labels", "format_query",
+                    )
+                ),
+            ),
+            closed=(("POST", "/loki/api/v1/push"), ("POST", "/otlp/v1/logs"), ("GET", "/ring"), ("GET", "/config")),
+            body_megabytes=20,
+            websocket=True,
+        ),
+    ),
+    "prometheus": Component(
+        title="Prometheus",
+        workload="StatefulSet",
+        user=65534,
+        ports={"http": 9090},
+        ready="/-/ready",
+        live="/-/healthy",
+        headless=True,
+        balanced=True,
+        volume=True,
+        replicas={"single": Replicas(least=2, why="with one, its restart is an outage")},
+        public=Public(
+            paths=(
+                "=/", "/query", "/graph", "/alerts", "/rules", "/targets", "/service-discovery", "/status", "/tsdb-status", "/flags",
+                "/config", "/agent", "/assets", "/favicon.svg", "/manifest.json",
+                *(
+                    f"/api/v1/{name}"
+                    for name in (
+                        *_QUERIES,
+                        "targets", "rules", "alerts", "alertmanagers", "status", "scrape_pools", "notifications", "features",
+                    )
+                ),
+            ),
+            closed=(("POST", "/api/v1/write"), ("POST", "/api/v1/otlp/v1/metrics"), ("GET", "/-/healthy"), ("GET", "/metrics")),
+            body_megabytes=10,
+        ),
+        open_egress="it scrapes annotated pods of every namespace on any port, and whatever prometheus_scrape_configs names",
+    ),
+    "alloy": Component(
+        title="Alloy",
+        workload="DaemonSet",
+        ports={"http": 12345},
+        ready="/-/ready",
+        # Not `/-/healthy`: that fails while a part of its configuration cannot reach its target.
+        live="/-/ready",
+        # It sends its own metrics itself.
+        scraped=False,
+        pre_stop=0,
+        host_paths=True,
+        serves=("prometheus", "loki"),
+    ),
+    "otel_collector": Component(
+        title="OpenTelemetry Collector",
+        workload="StatefulSet",
+        user=10001,
+        ports={"otlp-grpc": 4317, "otlp-http": 4318, "health": 13133, "metrics": 8888},
+        # One answer for both: it is 200 from when the pipelines run until the shutdown begins.
+        ready="/",
+        live="/",
+        health="health",
+        metrics="metrics",
+        headless=True,
+        balanced=True,
+        volume=True,
+        serves=("prometheus", "loki"),
+        replicas={"single": Replicas(least=2, why="with one, its restart is an outage")},
+    ),
+    "grafana": Component(
+        title="Grafana",
+        workload="Deployment",
+        user=472,
+        ports={"http": 3000},
+        ready="/api/health",
+        live="/healthz",
+        volume=True,
+        serves=("prometheus", "mimir", "loki"),
+        replicas={"single": Replicas(most=1, why="more need a shared database, which this version does not set up yet")},
+        public=Public(
+            paths=("/",),
+            closed=(("GET", "/metrics"),),
+            body_megabytes=10,
+            websocket=True,
+            own_login=True,
+            # Grafana answers /metrics, and those of its plugins below it, to anybody (documentation 12.x, "Monitor Grafana").
+            guarded=("/metrics",),
+        ),
+        open_egress="single sign-on, mail, plugins and further data sources are outside, and only the site knows where",
+    ),
+    # Ports and probes are those of the F5 NGINX Ingress Controller, where the stack installs it. Its redirects name the port that it
+    # listens on, so that is the public one. Ready once the first configuration is in nginx.
+    "ingress": Component(
+        title="Ingress",
+        workload="Deployment",
+        ports={"http": 80, "https": 443, "health": 8081, "metrics": 9113},
+        ready="/nginx-ready",
+        live="/nginx-ready",
+        health="health",
+        metrics="metrics",
+        offered=("http", "https"),
+        reloads=True,
+        serves=("grafana", "prometheus", "mimir", "loki"),
+        optional_install=True,
+    ),
+    "sample_application": Component(
+        title="Sample application",
+        workload="Deployment",
+        user=65532,
+        ports={"http": 8080},
+        ready="/healthz",
+        live="/healthz",
+        service=False,
+        account=False,
+        pre_stop=0,
+        needs=("prometheus", "otel_collector"),
+        own_namespace=True,
+    ),
+}  # fmt: skip
+
+OUTSIDE: dict[str, Party] = {
+    "user": Party("Users"),
+    "application": Party("Applications"),
+    # The pods that verification starts in the stack's namespace.
+    "verify": Party(
+        "Verification", {"http": 9091}, {"app.kubernetes.io/name": "verify", "app.kubernetes.io/part-of": "observability-stack"}
+    ),
+    # Of cert-manager, while it answers an HTTP-01 challenge for the stack's hosts.
+    "acme_solver": Party("ACME solver", {"http": 8089}, {"acme.cert-manager.io/http01-solver": "true"}),
+    "kubelet": Party("kubelet", {"https": 10250}),
+    # Of the Service `kubernetes`, and of the API servers behind it, which a policy may see instead.
+    "api_server": Party("Kubernetes API", {"https": 443, "endpoint": 6443}),
+    # 5353 is where the DNS pods of OpenShift listen.
+    "dns": Party("DNS", {"dns": 53, "dns-openshift": 5353}),
+}
+
+
+def component(name: str) -> Component:
+    """Return the row of a component. Raises ValueError, which says what there is, for a name that is none."""
+    if name not in CATALOGUE:
+        raise ValueError(f"{name!r} is no component; it should be one of {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def ports(name: str) -> Mapping[str, int]:
+    """Return the ports of a component, or of a party outside of the stack, by name. Raises ValueError for neither."""
+    return OUTSIDE[name].ports if name in OUTSIDE else component(name).ports
+
+
+def port(name: str, port_name: str) -> int:
+    """Return the number of a port. Raises ValueError, which says what there is, for a component or a port that does not exist."""
+    found = ports(name)
+    if port_name not in found:
+        raise ValueError(f"{name} has no port {port_name!r}; it has {', '.join(found) or 'none'}")
+    return found[port_name]
+
+
+def title(name: str) -> str:
+    """Return the name for people of a component, or of a party outside of the stack. Raises ValueError for neither."""
+    return OUTSIDE[name].title if name in OUTSIDE else component(name).title
+
+
+def workload_name(name: str) -> str:
+    """Return the name of a component's objects in Kubernetes: `otel_collector` -> "otel-collector"."""
+    return name.replace("_", "-")
+
+
+def public_components() -> tuple[str, ...]:
+    """Return the components that have a host name of their own."""
+    return tuple(name for name, row in CATALOGUE.items() if row.public)

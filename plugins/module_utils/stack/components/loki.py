@@ -1,0 +1,118 @@
+"""Loki: limits that delay a burst and never drop it, and an ingester that takes late lines."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import sizing
+from ..addressing import memberlist_address
+from ..kubernetes import pod_ip_arguments
+from ..labels import LOG_LABELS
+from ..model import Stack
+from ..own import Configuration, Own
+
+# The second one is that of `common.ring`, from which every ring takes it; see `pod_ip_arguments`.
+_ADVERTISED = ("memberlist.advertise-addr", "common.storage.ring.instance-addr", "frontend.instance-addr")
+
+OWN = Own(
+    args=(
+        "config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "*.instance-*",
+        "verify-config",
+    ),
+    mounts=("/etc/loki", "/loki", "/tmp"),  # noqa: S108 (a path of the pod)
+)  # fmt: skip
+CONFIGURATION = Configuration(
+    free=(
+        "analytics", "pattern_ingester", "server.grpc_server_max_recv_msg_size", "server.grpc_server_max_send_msg_size",
+        "ingester.lifecycler.min_ready_duration", "ingester.wal.replay_memory_ceiling", "limits_config.max_global_streams_per_user",
+        "limits_config.max_label_names_per_series", "limits_config.max_line_size_truncate", "limits_config.per_stream_rate_limit",
+        "limits_config.per_stream_rate_limit_burst",
+    ),
+    at_least=("limits_config.ingestion_rate_mb", "limits_config.ingestion_burst_size_mb"),
+    also=(
+        "http_prefix", "server.http_path_prefix", "server.http_listen_address", "server.grpc_listen_address", "server.http_tls_config",
+        "server.grpc_tls_config", "target", "ingester.chunk_encoding",
+    ),
+    instead={
+        "auth_enabled": "observability_tenant",
+        "limits_config.retention_period": "loki_retention",
+        "limits_config.reject_old_samples_max_age": "observability_outage_horizon",
+        "limits_config.ingestion_rate_mb": "observability_log_bytes_per_second",
+        "limits_config.ingestion_burst_size_mb": "observability_log_bytes_per_second",
+        "ingester.max_chunk_age": "observability_outage_horizon",
+    },
+    sections=(
+        "server", "internal_server", "ui", "distributor", "querier", "query_engine", "query_scheduler", "frontend", "query_range", "ruler",
+        "ruler_storage", "ingester_client", "ingester", "pattern_ingester", "index_gateway", "bloom_build", "bloom_gateway",
+        "storage_config", "chunk_store_config", "schema_config", "compactor", "compactor_client", "compactor_grpc_client", "limits_config",
+        "frontend_worker", "table_manager", "memberlist", "kafka_config", "dataobj", "ingest_limits", "ingest_limits_frontend",
+        "ingest_limits_frontend_client", "runtime_config", "operational_config", "tracing", "analytics", "profiling", "common",
+    ),
+    others=(
+        "target", "auth_enabled", "http_prefix", "ballast_bytes", "tenant_limits_allow_publish", "legacy_read_target", "shutdown_delay",
+        "metrics_namespace",
+    ),
+)  # fmt: skip
+# Loki cuts blocks of 256 KiB and compresses each with gzip, its default. Measured in that way: package and build logs 11 to 15, JSON lines
+# with random trace ids 4.4. Its compactor deletes by the day.
+COMPRESSION = 7.0
+_EXTRA_SECONDS = 86400
+KEPT_BASIS = f"observability_log_bytes_per_second, compressed to a {COMPRESSION:g}th"
+
+
+def settings(stack: Stack) -> dict[str, Any]:
+    """Return `memberlist` (the address of the members), `ingester`, `limits`, and `advertise_arguments`."""
+    return {
+        "memberlist": memberlist_address(stack, "loki"),
+        "ingester": ingester(stack),
+        "limits": limits(stack),
+        "advertise_arguments": pod_ip_arguments(_ADVERTISED),
+    }
+
+
+def ingester(stack: Stack) -> dict[str, Any]:
+    """Return Loki's `ingester`: a write-ahead log that ends in the store at shutdown, and chunks open long enough for late lines.
+
+    A line is rejected once it is half of `max_chunk_age` behind the newest one of its stream (Loki documentation 3.7, "Accept
+    out-of-order writes").
+    """
+    return {
+        "max_chunk_age": f"{max(2 * 3600, 4 * stack.outage_horizon)}s",
+        # 1 GiB: replay flushes to the store beyond it, and stays within the memory limit.
+        "wal": {"flush_on_shutdown": True, "replay_memory_ceiling": 2**30},
+        "lifecycler": {"min_ready_duration": "0s"},
+    }
+
+
+def limits(stack: Stack) -> dict[str, Any]:
+    """Return Loki's `limits_config`: what the sizing asks for instead of defaults that reject what a sender has queued.
+
+    A burst is delayed (429, and sent again), never dropped. One stream may carry the whole rate. A burst holds two of the largest requests
+    of any sender: one that is larger would be rejected for ever.
+    """
+    rate = sizing.log_rate(stack)
+    burst = 2 * rate + 2 * max(sizing.COLLECTOR_LOG_BATCH, sizing.LARGEST_LOG_BATCH) / 2**20
+    return {
+        "ingestion_rate_mb": rate,
+        "ingestion_burst_size_mb": burst,
+        "per_stream_rate_limit": f"{math.ceil(rate)}MB",
+        "per_stream_rate_limit_burst": f"{math.ceil(burst)}MB",
+        # The shards of a stream are streams: a line that is sent again can end in another one, and then both stay.
+        "shard_streams": {"enabled": stack.log_bytes_per_second > sizing.ONE_STREAM},
+        "otlp_config": {"resource_attributes": {"attributes_config": [{"action": "index_label", "attributes": list(LOG_LABELS)}]}},
+        # Longer lines lose their end; by default all of the line is lost.
+        "max_line_size": f"{sizing.LINE // 2**10}KB",
+        "max_line_size_truncate": True,
+        "max_global_streams_per_user": 50000,
+        # A week is Loki's default; never less than what may be queued.
+        "reject_old_samples_max_age": f"{max(7 * 24 * 3600, 2 * stack.outage_horizon)}s",
+        "unordered_writes": True,
+        "allow_structured_metadata": True,
+        "max_label_names_per_series": 30,
+    }
+
+
+def kept_bytes(stack: Stack, seconds: int) -> float:
+    """Return what Loki holds after `seconds` at the rate of the sizing."""
+    return stack.log_bytes_per_second * (seconds + _EXTRA_SECONDS) / COMPRESSION

@@ -1,0 +1,79 @@
+"""What the Prometheus pair, its senders and Mimir agree on, so that two replicas give one copy of every sample.
+
+Scraped samples differ between the replicas, so Mimir's HA tracker keeps those of the elected one. Pushed samples reach both replicas with
+the same time and value, so both copies may be written: the second one changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import connections
+from .labels import instance
+from .model import Stack
+
+# The labels that the pair's external labels and Mimir's HA tracker agree on.
+GROUP_LABEL = "prom_ha_group"
+REPLICA_LABEL = "__replica__"
+# On every pushed sample, with the name of its sender. Other values of this label are the application's own business.
+COLLECTOR_LABEL = "collector"
+# What an application's own label of that name becomes where the two would clash.
+EXPORTED_LABEL = f"exported_{COLLECTOR_LABEL}"
+# Set here on every scraped or forwarded sample; a site must not set them as well.
+RESERVED_LABELS = ("cluster", GROUP_LABEL, REPLICA_LABEL, COLLECTOR_LABEL)
+# The queues of remote write, by what they carry.
+SCRAPED_QUEUE, PUSHED_QUEUE, ONLY_QUEUE = "mimir-scraped", "mimir-pushed", "mimir"
+_RECEIVER = "prometheus"
+
+
+def collector_value(component: str) -> str:
+    """Return the value of the `collector` label on what a component sends: `otel_collector` -> "otel"."""
+    return component.removesuffix("_collector")
+
+
+def senders() -> dict[str, str]:
+    """Return the components that push samples to Prometheus, each with its value of the `collector` label."""
+    found = [row.source for row in connections.CONNECTIONS if row.target == _RECEIVER and row.purpose == "push"]
+    return {component: collector_value(component) for component in sorted(set(found))}
+
+
+def external_labels(stack: Stack) -> dict[str, str]:
+    """Return Prometheus' external labels. `${POD_NAME}` is expanded by Prometheus from its environment; what the inventory says is not."""
+    return {
+        **{name: value.replace("$", "$$") for name, value in stack.external_labels.items()},
+        "cluster": stack.cluster_name,
+        GROUP_LABEL: instance(stack),
+        REPLICA_LABEL: "${POD_NAME}",
+    }
+
+
+def queues(stack: Stack) -> dict[str, list[str]]:
+    """Return the names of Prometheus' remote-write queues, by what they carry: `scraped` and `pushed`."""
+    if stack.pushed_dedup == "ha_tracker":
+        return {"scraped": [ONLY_QUEUE], "pushed": []}
+    return {"scraped": [SCRAPED_QUEUE], "pushed": [PUSHED_QUEUE]}
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """The HA tracker's timeouts in milliseconds; `heartbeat` is how often each replica must be heard."""
+
+    update: int
+    jitter: int
+    failover: int
+    heartbeat: int
+
+
+def timeouts(stack: Stack) -> Timeouts:
+    """Return timeouts with which the death of the elected replica costs a scraped series at most one scrape.
+
+    A dead replica is replaced once it has been silent for `failover`, as Mimir last noted it, at most `update + jitter` ago. What the other
+    replica sends meanwhile is dropped; as long as that time is shorter than one scrape interval, at most one of its scrapes of a target
+    falls into it. Mimir requires failover >= update + jitter + 1 s (configuration reference 3.x, `limits`). The replicas are heard every
+    `heartbeat`, also when they scrape next to nothing, by a recording rule: silence of a living replica would flip the election.
+    """
+    interval = stack.scrape_interval * 1000
+    update = max(1000, min(interval // 5, 15000))
+    jitter = update // 3
+    failover = max(2 * update, update + jitter + 1000)
+    return Timeouts(update, jitter, failover, heartbeat=1000)

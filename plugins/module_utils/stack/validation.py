@@ -1,0 +1,251 @@
+"""From the variables of an inventory to the checked model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import peers, placing
+from .catalogue import CATALOGUE, public_components
+from .fields import LABEL, Fields, is_host, is_word
+from .high_availability import RESERVED_LABELS
+from .images import images
+from .model import InventoryError, Stack
+from .units import size_bytes
+
+# Stack-wide variables and their defaults; those of a component are in its role's defaults/main.yml.
+STACK_DEFAULTS: dict[str, Any] = {
+    "observability_cluster_name": "",
+    "observability_namespace": "observability",
+    "observability_domain": "example.com",
+    "observability_profile": "single",
+    "observability_tenant": "",
+    "observability_storage_class": "",
+    "observability_pod": {},
+    "observability_spread": "preferred",
+    "observability_cluster_domain": "cluster.local",
+    "observability_image_registry": "",
+    "observability_images": {},
+    "observability_kubeconfig": "",
+    "observability_context": "",
+    "observability_current_context": False,
+    "observability_output_directory": "",
+    "observability_outage_horizon": "10m",
+    "observability_samples_per_second": 5000,
+    "observability_log_bytes_per_second": 262144,
+    "observability_allow_overrides": False,
+    "observability_network_policies": True,
+    "observability_storage_check": True,
+}
+
+_TENANT = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9_.~-]+)*/?")
+_CLUSTER_NAME_LENGTH = 40
+_LABEL_VALUE_LENGTH = 63
+
+
+def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) -> Stack:
+    """Return the checked model of an inventory.
+
+    `values` maps variable names to values, the defaults of the roles included; those of STACK_DEFAULTS may be missing. `versions` is the
+    content of versions.yml: component -> image, tag, and optionally digest. Raises InventoryError with all problems at once.
+    """
+    values = {**STACK_DEFAULTS, **values}
+    fields = Fields(values)
+
+    cluster_name = values["observability_cluster_name"]
+    if not isinstance(cluster_name, str) or not LABEL.fullmatch(cluster_name) or len(cluster_name) > _CLUSTER_NAME_LENGTH:
+        fields.reject(
+            "observability_cluster_name",
+            f"give this cluster a name of its own, at most {_CLUSTER_NAME_LENGTH} lower-case letters, digits and '-': "
+            "it is the label `cluster` of every sample and log line",
+        )
+    enabled = _enabled(fields)
+    replicas = _replicas(fields, enabled)
+    hosts = _hosts(fields)
+    tenant = values["observability_tenant"]
+    if not isinstance(tenant, str) or (tenant and (not _TENANT.fullmatch(tenant) or tenant in (".", "..", "__mimir_cluster"))):
+        fields.reject("observability_tenant", "it should be empty (no tenants) or up to 150 letters, digits and !-_.*'()")
+    fields.one_of("observability_profile", ("single", "ha"))
+    if values["observability_profile"] == "ha":
+        fields.reject(
+            "observability_profile", "the ha profile keeps its data in object storage, which this version does not set up yet; use single"
+        )
+    storage_class = values["observability_storage_class"]
+    if storage_class != "" and not (is_host(storage_class) and is_word(storage_class)):
+        fields.reject("observability_storage_class", "it should be empty (the cluster's default class) or the name of a StorageClass")
+    pods, wrong = placing.pods(values)
+    fields.problems += wrong
+    # Below this an election of the HA tracker takes longer than a scrape interval (see `ha_timeouts`).
+    interval = fields.duration("prometheus_scrape_interval", least=5)
+    window = fields.duration("prometheus_out_of_order_window")
+    horizon = fields.duration("observability_outage_horizon", least=60)
+    if window and horizon and window < horizon:
+        fields.reject(
+            "prometheus_out_of_order_window",
+            f"it should be at least observability_outage_horizon ({values['observability_outage_horizon']}), "
+            "or samples that were queued during an outage are rejected after it",
+        )
+    fields.switch("observability_allow_overrides")
+    stack = Stack(
+        cluster_name=str(cluster_name),
+        namespace=fields.namespace("observability_namespace"),
+        domain=fields.host("observability_domain"),
+        profile=str(values["observability_profile"]),
+        tenant=str(tenant),
+        storage_class=str(storage_class),
+        spread=fields.one_of("observability_spread", placing.SPREADS),
+        pods=pods,
+        cluster_domain=fields.host("observability_cluster_domain"),
+        enabled=enabled,
+        provided=_provided(fields, enabled),
+        replicas=replicas,
+        images=images(fields, versions),
+        hosts=hosts,
+        namespaces={name: fields.namespace(f"{name}_namespace") for name, row in CATALOGUE.items() if row.own_namespace},
+        scrape_interval=interval,
+        pushed_dedup=fields.one_of("prometheus_pushed_dedup", ("idempotent", "ha_tracker")),
+        external_labels=_external_labels(fields),
+        out_of_order_window=window,
+        outage_horizon=horizon,
+        samples_per_second=fields.number("observability_samples_per_second"),
+        log_bytes_per_second=fields.number("observability_log_bytes_per_second"),
+        log_source=fields.one_of("alloy_log_source", ("files", "api")),
+        log_queue=fields.size("alloy_log_queue_size", least="64Mi"),
+        network_policies=fields.switch("observability_network_policies"),
+        ingress_controller=fields.one_of("ingress_controller", ("f5", "community")),
+        ingress_class=fields.label("ingress_class"),
+        ingress_open_paths=_open_paths(fields),
+        ingress_from=peers.read(fields, "ingress_from"),
+        tls_source=fields.one_of("ingress_tls_source", ("self_signed", "existing", "cert_manager")),
+        tls_secret=fields.label("ingress_tls_secret"),
+        adopt_namespace=fields.switch("namespaces_adopt"),
+        storage_check=fields.switch("observability_storage_check"),
+        current_context=fields.switch("observability_current_context"),
+        output_directory=_output_directory(fields),
+        namespace_state="",
+    )
+    for name, namespace in stack.namespaces.items():
+        if name in enabled and namespace == stack.namespace:
+            fields.reject(f"{name}_namespace", "it should be another one than observability_namespace")
+    if stack.provided and stack.network_policies and not stack.ingress_from:
+        fields.reject("ingress_from", peers.NEEDED)
+    both = {"observability_cluster_name", "observability_namespace"}
+    if not both & fields.rejected and len(f"{stack.namespace}.{stack.cluster_name}") > _LABEL_VALUE_LENGTH:
+        fields.reject(
+            "observability_cluster_name",
+            f"it and observability_namespace are the instance label of every object, which has at most {_LABEL_VALUE_LENGTH - 1} "
+            "characters of them together",
+        )
+    _check_sizes(fields)
+    if fields.problems:
+        raise InventoryError(fields.problems, stack)
+    return stack
+
+
+def _output_directory(fields: Fields) -> str:
+    found = fields.values["observability_output_directory"]
+    if not isinstance(found, str):
+        fields.reject("observability_output_directory", "it should be a directory, or empty: `build` in the working directory")
+        return ""
+    return str(Path(found or "build").expanduser().absolute())
+
+
+def _enabled(fields: Fields) -> tuple[str, ...]:
+    enabled = []
+    for component in CATALOGUE:
+        name = f"{component}_enabled"
+        if not isinstance(fields.values[name], bool):
+            fields.reject(name, "it should be true or false")
+        if fields.values[name] is not False:
+            enabled.append(component)
+    for component in enabled:
+        row = CATALOGUE[component]
+        missing = [f"{need}_enabled" for need in row.needs if need not in enabled]
+        if missing:
+            fields.reject(f"{component}_enabled", f"it needs {' and '.join(missing)} to be true as well")
+        if row.serves and not any(choice in enabled for choice in row.serves):
+            fields.reject(
+                f"{component}_enabled",
+                f"it needs at least one of {', '.join(f'{choice}_enabled' for choice in row.serves)}, or it would have nothing to do",
+            )
+    return tuple(enabled)
+
+
+def _provided(fields: Fields, enabled: tuple[str, ...]) -> tuple[str, ...]:
+    optional = [name for name, row in CATALOGUE.items() if row.optional_install]
+    return tuple(name for name in optional if not fields.switch(f"{name}_install") and name in enabled)
+
+
+def _replicas(fields: Fields, enabled: tuple[str, ...]) -> dict[str, int]:
+    replicas = {name: fields.number(f"{name}_replicas") for name, row in CATALOGUE.items() if row.workload != "DaemonSet"}
+    for component, count in replicas.items():
+        # The rules of `single` are the only ones so far.
+        rule = CATALOGUE[component].replicas.get("single")
+        if rule is None or component not in enabled or not count:
+            continue
+        if count < rule.least or (rule.most is not None and count > rule.most):
+            right = str(rule.most) if rule.most == rule.least else f"{rule.least} or more"
+            fields.reject(f"{component}_replicas", f"it should be {right}: {rule.why}")
+    return replicas
+
+
+def _hosts(fields: Fields) -> dict[str, str]:
+    hosts: dict[str, str] = {}
+    for component in public_components():
+        name = f"{component}_host"
+        given = fields.values[name]
+        host = f"{component}.{fields.values['observability_domain']}" if given == "" else given
+        if not is_host(host) and (given != "" or is_host(fields.values["observability_domain"])):
+            fields.reject(name, "it should be a DNS name in lower case, like grafana.example.com")
+        for other, taken in hosts.items():
+            if host == taken:
+                fields.reject(name, f"{other}_host is {host!r} too; each component needs a host of its own")
+        hosts[component] = str(host)
+    return hosts
+
+
+def _external_labels(fields: Fields) -> dict[str, str]:
+    name = "prometheus_external_labels"
+    labels = fields.values[name]
+    if not isinstance(labels, dict):
+        fields.reject(name, "it should be a mapping of label names to values")
+        return {}
+    for label, value in labels.items():
+        if label in RESERVED_LABELS:
+            fields.reject(name, f"{label!r} is set by the stack itself; leave it out")
+        elif not isinstance(label, str) or not _LABEL_NAME.fullmatch(label) or label.startswith("__") or not isinstance(value, str):
+            fields.reject(name, f"{label!r}: a label name has letters, digits and '_', does not start with '__', and its value is a string")
+    return dict(labels)
+
+
+def _open_paths(fields: Fields) -> dict[str, tuple[str, ...]]:
+    name = "ingress_open_paths"
+    paths = fields.values[name]
+    if not isinstance(paths, dict) or not all(isinstance(value, list) for value in paths.values()):
+        fields.reject(name, "it should map a component to a list of paths, like {mimir: [/api/v1/push]}")
+        return {}
+    for component, opened in paths.items():
+        if component not in public_components():
+            fields.reject(name, f"{component!r} has no host; it should be one of {', '.join(public_components())}")
+        for path in opened:
+            if not isinstance(path, str) or not _PATH.fullmatch(path) or not path:
+                fields.reject(
+                    name, f"{path!r} of {component} should be a path: start with '/', and have letters, digits and _ . ~ - between slashes"
+                )
+    return {component: tuple(opened) for component, opened in paths.items()}
+
+
+def _check_sizes(fields: Fields) -> None:
+    for name, value in fields.values.items():
+        if name.endswith("_storage_size"):
+            try:
+                size_bytes(value)
+            except ValueError:
+                fields.reject(name, "it should be a Kubernetes quantity like 10Gi")
+        if name.endswith("_retention"):
+            # Loki's compactor works by the day (Loki documentation 3.7, "Log retention").
+            fields.duration(name, least=86400 if name == "loki_retention" else 1)
