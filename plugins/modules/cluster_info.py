@@ -58,18 +58,11 @@ unnamed:
   returned: when nothing was read
 """
 
-import traceback
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-try:
-    from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
-    from ansible_collections.observability.stack.plugins.module_utils.survey import survey
-
-    MISSING = None
-except ImportError as error:
-    MISSING = (error.name or str(error), traceback.format_exc())
+from ansible_collections.observability.stack.plugins.module_utils.cluster import MISSING, Cluster, ClusterError, inside
+from ansible_collections.observability.stack.plugins.module_utils.survey import survey
 
 SPEC: dict[str, Any] = {
     "namespaces": {"type": "list", "elements": "str", "required": True},
@@ -85,7 +78,7 @@ def main() -> None:
     """Read, and hand back what was found, or why nothing was."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     if MISSING:
-        module.fail_json(msg=missing_required_lib(MISSING[0]), exception=MISSING[1])
+        module.fail_json(msg=missing_required_lib(MISSING.name or str(MISSING)))
     kubeconfig, context = module.params["kubeconfig"] or "", module.params["context"] or ""
     if not (context or module.params["current_context"] or inside(kubeconfig, context)):
         module.exit_json(changed=False, unnamed=True)

@@ -22,9 +22,9 @@ class Configuration:
 
     A path is written with dots, and holds for all that is below it.
     `free`: computed, but a matter of taste. `at_least`: computed from the sizing; more is harmless. `also`: not computed, but something
-    else relies on its default. `instead`: which variable says it, for the paths that have one; the longest path counts. `sections`: the mappings at the top of the configuration file,
-    `others`: what is there beside them; without sections the component checks that itself. `slips`: keys below a section; a key that is
-    nearly one of them is a slip.
+    else relies on its default. `instead`: which variable says it, for the paths that have one; the longest path counts. `sections`: the
+    mappings at the top of the configuration file, `others`: what is there beside them; without sections the component checks that itself.
+    `slips`: keys below a section; a key that is nearly one of them is a slip.
     """
 
     free: tuple[str, ...] = ()
