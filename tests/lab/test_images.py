@@ -153,7 +153,7 @@ def test_the_lab_says_which_components_it_lacks(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("LAB_BIN_DIR", raising=False)
     assert images.absent() == {"alloy": "no binary of alloy here", "grafana": "no binary of grafana here"}
     assert "stand-in" in images.stand_ins()["grafana"]
-    assert "Traefik" in images.stand_ins()["ingress_nginx"]
+    assert "Traefik" in images.stand_ins()["ingress"]
     for name in ("alloy", "grafana", "nginx-ingress"):
         (tmp_path / name).write_bytes(b"\x7fELF")
     monkeypatch.setenv("LAB_BIN_DIR", str(tmp_path))
@@ -181,7 +181,7 @@ def test_the_ingress_controllers_image_has_the_capabilities_of_the_real_one(monk
     nginx.parent.mkdir(parents=True)
     nginx.write_bytes(b"\x7fELF")
     monkeypatch.setenv("LAB_BIN_DIR", str(tmp_path))
-    [image] = [image for image in images.catalogue() if image.name == "ingress_nginx"]
+    [image] = [image for image in images.catalogue() if image.name == "ingress"]
     images.write_archive(image, tmp_path / "it.tar")
     with tarfile.open(tmp_path / "it.tar") as tar:
         packed = io.BytesIO(content(tar, json.loads(content(tar, "manifest.json"))[0]["Layers"][0]))
@@ -196,7 +196,7 @@ def test_the_ingress_controllers_image_has_the_capabilities_of_the_real_one(monk
 def test_the_probe_needs_of_a_container_what_the_ingress_controller_needs() -> None:
     table = images.table()
     [probe] = table["capability_probe"]["capabilities"].values()
-    controller = table["ingress_nginx"]
+    controller = table["ingress"]
     assert (probe, table["capability_probe"]["user"]) == (controller["capabilities"][controller["entrypoint"]], controller["user"])
 
 

@@ -392,7 +392,7 @@ def test_ports_are_open_on_loopback_only_and_where_the_controller_listens() -> N
     found = kind.configuration(Settings.read({}))
     ports = [port for node in found["nodes"] for port in node.get("extraPortMappings", [])]
     assert {port["listenAddress"] for port in ports} == {"127.0.0.1"}
-    assert {port["containerPort"] for port in ports} == set(Kind(print, Settings.read({})).variables()["ingress_nginx_node_ports"].values())
+    assert {port["containerPort"] for port in ports} == set(Kind(print, Settings.read({})).variables()["ingress_node_ports"].values())
     assert len(found["nodes"]) == 3
 
 

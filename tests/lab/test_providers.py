@@ -160,8 +160,9 @@ def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatc
         "alloy_enabled": False,
         "verify_absent": {"alloy": "no binary of alloy here", "grafana": "no binary of grafana here"},
         "verify_versions": {"mimir": "3.1.0-dev (main of 2026-04-23), for 3.2.1"},
-        "ingress_nginx_install": False,
-        "ingress_nginx_dialect": "community",
+        "ingress_install": False,
+        "ingress_controller": "community",
+        "ingress_from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-controller"}}}],
         "verify_ingress_address": "10.213.0.11:443",
         "observability_storage_class": "standard",
         "lab_capability_probe": "localhost/observability-stack/capability-probe:1",
@@ -174,13 +175,13 @@ def test_with_its_binary_the_role_installs_the_ingress_controller_in_the_lab(tmp
     (tmp_path / "nginx-ingress").write_bytes(b"\x7fELF")
     monkeypatch.setenv("LAB_BIN_DIR", str(tmp_path))
     found = Lab(print).variables()
-    assert (found["ingress_nginx_install"], found["ingress_nginx_dialect"], found["ingress_nginx_service_type"]) == (True, "f5", "NodePort")
-    ports = found["ingress_nginx_node_ports"]
+    assert (found["ingress_install"], found["ingress_controller"], found["ingress_service_type"]) == (True, "f5", "NodePort")
+    ports = found["ingress_node_ports"]
     assert found["verify_ingress_address"] == f"10.213.0.11:{ports['https']}"
     assert found["verify_ingress_http_address"] == f"10.213.0.11:{ports['http']}"
     # Traefik serves the classes of the community controller, which is what its own class says.
     in_place = [item for item in yaml.safe_load_all((MANIFESTS / "ingress.yaml").read_text()) if item["kind"] == "IngressClass"]
-    assert found["ingress_nginx_class"] not in {item["metadata"]["name"] for item in in_place}
+    assert found["ingress_class"] not in {item["metadata"]["name"] for item in in_place}
 
 
 def test_the_kubeconfig_is_there_as_long_as_the_lab(lab_folder: Path, tmp_path: Path) -> None:

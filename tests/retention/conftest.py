@@ -13,7 +13,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Objects]:
     """Return component -> objects of a stack that keeps everything for a day."""
     if why := unable():
         pytest.skip(why)
-    off = {f"{component}_enabled": False for component in ("alloy", "grafana", "ingress_nginx")}
+    off = {f"{component}_enabled": False for component in ("alloy", "grafana", "ingress")}
     return render({"loki_retention": "24h", "mimir_retention": "24h", **off}, tmp_path_factory.mktemp("rendered"))
 
 

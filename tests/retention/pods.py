@@ -47,7 +47,7 @@ def render(variables: Mapping[str, Any], folder: Path) -> dict[str, Objects]:
             str(Path(sys.executable).with_name("ansible-playbook")),
             "playbooks/render.yml",
             f"--inventory={inventory}",
-            f"--extra-vars=render_folder={folder}/rendered",
+            f"--extra-vars=render_directory={folder}/rendered",
         ],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from ansible_collections.observability.stack.plugins.module_utils import stores
+from ansible_collections.observability.stack.plugins.module_utils.verify import stores
 
 from tests.retention.pods import Objects, Pod, wait_for
 from tools.lab.images import Image

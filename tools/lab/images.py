@@ -126,7 +126,7 @@ def absent() -> dict[str, str]:
 
 def stand_ins() -> dict[str, str]:
     """Return the components of the stack that something else stands for in the lab, each with what does."""
-    found = {} if given("nginx-ingress") else {"ingress_nginx": "Traefik, as the controller that a cluster already has"}
+    found = {} if given("nginx-ingress") else {"ingress": "Traefik, as the controller that a cluster already has"}
     return found if given("grafana") else {"grafana": "a stand-in that only queries the data sources", **found}
 
 

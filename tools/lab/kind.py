@@ -215,8 +215,8 @@ class Kind:
         return {
             "alloy_enabled": True,
             "verify_absent": {},
-            "ingress_nginx_service_type": "NodePort",
-            "ingress_nginx_node_ports": NODE_PORTS,
+            "ingress_service_type": "NodePort",
+            "ingress_node_ports": NODE_PORTS,
             "verify_ingress_address": f"127.0.0.1:{self._settings.ports['https']}",
             "verify_ingress_http_address": f"127.0.0.1:{self._settings.ports['http']}",
             "observability_storage_class": "standard",

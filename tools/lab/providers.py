@@ -109,8 +109,9 @@ class Lab:
     def _controller_in_place(self) -> dict[str, Any]:
         """Return how Traefik is entered: on the nodes' own ports, for the class `nginx` (manifests/ingress.yaml)."""
         return {
-            "ingress_nginx_install": False,
-            "ingress_nginx_dialect": "community",
+            "ingress_install": False,
+            "ingress_controller": "community",
+            "ingress_from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-controller"}}}],
             "verify_ingress_address": f"{network.bracketed(self.cluster.plan.nodes[0].ip)}:443",
         }
 
@@ -118,11 +119,11 @@ class Lab:
         """Return what has the role install its controller, for a class that Traefik does not serve, and enter it by node ports."""
         address = network.bracketed(self.cluster.plan.nodes[0].ip)
         return {
-            "ingress_nginx_install": True,
-            "ingress_nginx_dialect": "f5",
-            "ingress_nginx_class": "nginx-f5",
-            "ingress_nginx_service_type": "NodePort",
-            "ingress_nginx_node_ports": dict(NODE_PORTS),
+            "ingress_install": True,
+            "ingress_controller": "f5",
+            "ingress_class": "nginx-f5",
+            "ingress_service_type": "NodePort",
+            "ingress_node_ports": dict(NODE_PORTS),
             "verify_ingress_address": f"{address}:{NODE_PORTS['https']}",
             "verify_ingress_http_address": f"{address}:{NODE_PORTS['http']}",
         }
