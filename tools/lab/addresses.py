@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.observability.stack.plugins.module_utils.ingress import split_address
+from ansible_collections.observability.stack.plugins.module_utils.verify.ingress_client import split_address
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
