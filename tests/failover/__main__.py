@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
-from ansible_collections.observability.stack.plugins.plugin_utils._stack import InventoryError
+from ansible_collections.observability.stack.plugins.module_utils.stack import addressing
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError
 
 from tests import inventories
 from tests.failover import account, log_faults
@@ -98,7 +98,7 @@ def _read(stores: Stores, measured: Measured, paths: Sequence[str]) -> list[Acco
             found += account.scrapes(run, windows, [when for when in times if when <= run.time(run.last)], interval, run.time(run.last))
         elif path in account.PUSHED_METRICS:
             lines = account.events(path, run, windows, stores.numbers("mimir", path, run, seconds))
-            replicas = [stores.numbers(replica, path, run, seconds) for replica in _wiring.pod_names(stores.stack, "prometheus")]
+            replicas = [stores.numbers(replica, path, run, seconds) for replica in addressing.pod_names(stores.stack, "prometheus")]
             differ = account.replicas_differ(windows, replicas)
             found += [account.with_differing(line, count) for line, count in zip(lines, differ, strict=True)]
         else:

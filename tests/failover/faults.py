@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.stores import exposition
-from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
-from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack import addressing, catalogue, high_availability, labels
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.module_utils.verify.stores import exposition
 
 from tests.failover.waiting import wait
 
@@ -41,15 +41,15 @@ class Scene:
 
     def pods(self, component: str = "") -> list[dict[str, Any]]:
         """Return the pods of a component, or of the whole stack."""
-        return self.cluster.pods(_wiring.selector(self.stack, component) if component else OURS)
+        return self.cluster.pods(labels.selector(self.stack, component) if component else OURS)
 
     def elected(self) -> str:
         """Return the pod whose scrapes Mimir keeps. Raises ClusterError when there is none."""
-        (mimir, *_), port = self.pods("mimir"), _wiring.port(self.stack, "mimir", "http")
+        (mimir, *_), port = self.pods("mimir"), catalogue.port("mimir", "http")
         page = self.cluster.pod(mimir["metadata"]["name"], port, "/metrics").text
-        for (_, labels), value in exposition(page, ["cortex_ha_tracker_elected_replica_status"]).items():
-            if value == 1 and dict(labels).get("cluster") == _wiring.external_labels(self.stack)[_wiring.HA_GROUP_LABEL]:
-                return dict(labels)["replica"]
+        for (_, series), value in exposition(page, ["cortex_ha_tracker_elected_replica_status"]).items():
+            if value == 1 and dict(series).get("cluster") == high_availability.external_labels(self.stack)[high_availability.GROUP_LABEL]:
+                return dict(series)["replica"]
         raise ClusterError("Mimir's HA tracker has elected no Prometheus replica")
 
     def kill(self, name: str) -> None:
@@ -72,7 +72,7 @@ class Scene:
 
     def scale(self, component: str, replicas: int) -> None:
         """Set the number of a StatefulSet's pods."""
-        name = _wiring.CATALOGUE[component].service
+        name = catalogue.workload_name(component)
         path = f"/apis/apps/v1/namespaces/{self.stack.namespace}/statefulsets/{name}/scale"
         current = self.cluster.object("GET", path)
         self.cluster.object("PUT", path, body={**current, "spec": {"replicas": replicas}})
@@ -124,7 +124,7 @@ def _kill_elected(scene: Scene) -> int:
 
 def _kill_other(scene: Scene) -> int:
     elected = scene.elected()
-    scene.kill(next(name for name in _wiring.pod_names(scene.stack, "prometheus") if name != elected))
+    scene.kill(next(name for name in addressing.pod_names(scene.stack, "prometheus") if name != elected))
     return 0
 
 

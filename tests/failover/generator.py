@@ -11,21 +11,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
-from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
-from ansible_collections.observability.stack.plugins.plugin_utils._workloads import waiting_pods
+from ansible_collections.observability.stack.plugins.module_utils.stack import addressing, catalogue, kubernetes
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.rollouts import waiting_pods
 
 from tests.failover.account import Run
 from tests.failover.waiting import wait
 
 NAMESPACE = "observability-failover"
 POD = "generator"
-_PORT = _wiring.CATALOGUE["sample_application"].ports["http"]
+_PORT = catalogue.port("sample_application", "http")
 
 
 def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
     """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path."""
-    otlp = {name: _wiring.url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
+    otlp = {name: addressing.url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
     arguments = [
         f"--run-id={identifier}",
         f"--interval={interval}",
@@ -33,7 +33,7 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         f"--otlp-grpc-endpoint={urlsplit(otlp['grpc']).netloc}",
         f"--otlp-http-endpoint={otlp['http']}",
         f"--paths={','.join(paths)}",
-        *(f"--remote-write-url={endpoint['remote_write']}" for endpoint in _wiring.push_endpoints(stack, "alloy")),
+        *(f"--remote-write-url={url}" for url in addressing.replica_urls(stack, "prometheus", "/api/v1/write").values()),
     ]
 
     def field(name: str, path: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
 
     attributes = {"k8s.namespace.name": "$(POD_NAMESPACE)", "k8s.pod.name": "$(POD_NAME)", "k8s.pod.uid": "$(POD_UID)"}
     made = skeleton(stack, POD, "failover-generator", node, arguments)
-    made["metadata"]["annotations"] = _wiring.scrape_annotations(stack, "sample_application")
+    made["metadata"]["annotations"] = kubernetes.pod_metadata(stack, "sample_application")["annotations"]
     made["spec"]["containers"][0] |= {
         "env": [
             field("POD_NAME", "metadata.name"),

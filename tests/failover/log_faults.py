@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.stores import exposition
-from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
-from ansible_collections.observability.stack.plugins.plugin_utils._workloads import waiting_pods
+from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue
+from ansible_collections.observability.stack.plugins.module_utils.stack.rollouts import waiting_pods
+from ansible_collections.observability.stack.plugins.module_utils.verify.stores import exposition
 
 from tests.failover import account
 from tests.failover.account import Account, Cost
@@ -100,7 +100,7 @@ class Meter:
             for pod in self._scene.pods("alloy"):
                 if self._node in ("", pod["spec"].get("nodeName")):
                     name = pod["metadata"]["name"]
-                    page = self._scene.cluster.pod(name, _wiring.port(self._scene.stack, "alloy", "http"), "/metrics").text
+                    page = self._scene.cluster.pod(name, catalogue.port("alloy", "http"), "/metrics").text
                     found = {metric: value for (metric, _), value in exposition(page, [_CPU, _MEMORY]).items()}
                     self._count(name, found.get(_CPU, 0.0), found.get(_MEMORY, 0.0), first)
 
@@ -216,7 +216,7 @@ def _restart_alloy(writers: Writers) -> int:
 
 def _select_nodes(scene: Scene, selector: Mapping[str, str | None]) -> None:
     """Change on which nodes Alloy runs; a label with None is taken away again."""
-    path = f"/apis/apps/v1/namespaces/{scene.stack.namespace}/daemonsets/{_wiring.CATALOGUE['alloy'].service}"
+    path = f"/apis/apps/v1/namespaces/{scene.stack.namespace}/daemonsets/{catalogue.workload_name('alloy')}"
     scene.cluster.object("PATCH", path, body={"spec": {"template": {"spec": {"nodeSelector": dict(selector)}}}})
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ansible_collections.observability.stack.plugins.module_utils import stores
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, ClusterError, Query
-from ansible_collections.observability.stack.plugins.plugin_utils import _wiring
-from ansible_collections.observability.stack.plugins.plugin_utils._stack import Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack import addressing, catalogue
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 
 from tests.failover.account import Run, copies
 
@@ -34,21 +34,19 @@ class Stores:
     stack: Stack
 
     def _headers(self) -> Mapping[str, str]:
-        return {_wiring.TENANT_HEADER: self.stack.tenant} if self.stack.tenant else {}
+        return addressing.tenant_headers(self.stack)
 
     def mimir(self, path: str, query: Query) -> Answer:
         """Return what Mimir answers on a path of its Prometheus API."""
-        return self.cluster.service(
-            "mimir", _wiring.port(self.stack, "mimir", "http"), f"/prometheus{path}", query=query, headers=self._headers()
-        )
+        return self.cluster.service("mimir", catalogue.port("mimir", "http"), f"/prometheus{path}", query=query, headers=self._headers())
 
     def prometheus(self, replica: str, path: str, query: Query) -> Answer:
         """Return what one Prometheus replica answers."""
-        return self.cluster.pod(replica, _wiring.port(self.stack, "prometheus", "http"), path, query=query)
+        return self.cluster.pod(replica, catalogue.port("prometheus", "http"), path, query=query)
 
     def loki(self, path: str, query: Query) -> Answer:
         """Return what Loki answers."""
-        return self.cluster.service("loki", _wiring.port(self.stack, "loki", "http"), path, query=query, headers=self._headers())
+        return self.cluster.service("loki", catalogue.port("loki", "http"), path, query=query, headers=self._headers())
 
     def samples(self, store: str, path: str, run: Run, seconds: int) -> list[tuple[int, float]]:
         """Return every sample (Unix milliseconds, value) of a path from the last `seconds`, of all series that carry the run's name.

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from ansible_collections.observability.stack.plugins.module_utils.verify import stores
+from ansible_collections.observability.stack.plugins.module_utils.verify import maintenance, stores
 
 from tests.retention.pods import Objects, Pod, wait_for
 from tools.lab.images import Image
@@ -55,7 +55,7 @@ def size(folder: Path) -> int:
 
 def metrics(pod: Pod, component: str) -> dict[tuple[str, str, stores.Labels], float]:
     """Return what verification reads of a store's compactor."""
-    shown = stores.exposition(pod.request("GET", "/metrics").text, stores.DUTY_METRICS[component])
+    shown = stores.exposition(pod.request("GET", "/metrics").text, maintenance.TASK_METRICS[component])
     return {("pod-0", name, labels): value for (name, labels), value in shown.items()}
 
 
@@ -100,7 +100,7 @@ def loki(objects: Objects, image: Image, folder: Path, *without: str) -> Outcome
         push_lines(pod, "new", now - 10)
     # Its shutdown has written every chunk and the index.
     before = size(chunks)
-    retention, _ = stores.DUTIES["loki"]
+    retention, _ = maintenance.TASKS["loki"]
     with pod.running(*LOKI):
         pod.wait_ready()
 
@@ -193,7 +193,7 @@ def test_what_is_older_than_the_retention_goes_and_the_disk_gets_smaller(store: 
     assert (outcome.old, outcome.new) == (0, count)
     # Half of it was old; the rest is an index here and a mark there.
     assert outcome.after < 0.7 * outcome.before
-    assert stores.neglected(stores.DUTIES[store], outcome.page, time.time()) == []
+    assert maintenance.neglected(maintenance.TASKS[store], outcome.page, time.time()) == []
 
 
 @pytest.mark.needs("loki")
@@ -201,7 +201,7 @@ def test_without_a_place_for_temporary_files_loki_keeps_everything_and_verificat
     outcome = outcomes["loki without /tmp"]
     assert (outcome.old, outcome.new) == (LINES, LINES)
     assert "read-only file system" in outcome.log
-    (problem,) = stores.neglected(stores.DUTIES["loki"], outcome.page, time.time())
+    (problem,) = maintenance.neglected(maintenance.TASKS["loki"], outcome.page, time.time())
     assert "retention has failed" in problem
 
 
@@ -210,4 +210,4 @@ def test_verification_reads_metrics_that_the_store_has(store: str, count: int, o
     assert count
     shown = {name for _, name, _ in outcomes[store].page}
     # A failure is counted in a series of its own, which is there once there was one.
-    assert {stores.STARTED, *(duty.success for duty in stores.DUTIES[store])} <= shown
+    assert {maintenance.STARTED, *(task.success for task in maintenance.TASKS[store])} <= shown
