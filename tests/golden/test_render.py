@@ -24,7 +24,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.observability.stack.plugins.module_utils.stack import placing
+from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, graph, placing
+from ansible_collections.observability.stack.plugins.module_utils.stack.connections import CONNECTIONS
 from ansible_collections.observability.stack.plugins.module_utils.stack.units import size_bytes
 
 from tests.inventories import ROOT, load, values
