@@ -1,4 +1,4 @@
-# `make up`: from nothing to a running, proven stack. `make test`: everything that is checked. `make help`: the rest.
+# `make up`: from nothing to a running, verified stack. `make test`: everything that is checked. `make help`: the rest.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -23,8 +23,12 @@ $(VENV)/ready:
 help: ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
+.PHONY: environment
+environment: $(VENV)/ready ## The directory of the Python environment.
+	@echo "$(VENV)"
+
 .PHONY: up
-up: render ## A cluster (kind with Docker, else the lab), the stack on it, the proof, and the addresses.
+up: render ## A cluster (kind with Docker, else the lab), the stack on it, the verification, and the addresses.
 	python -m tools.lab up
 	ansible-playbook site.yml -i $(INVENTORY) -e @build/provider.yml
 	python -m tools.lab addresses
@@ -44,7 +48,7 @@ status: $(VENV)/ready ## What runs, and where to reach it.
 	python -m tools.lab status
 
 .PHONY: verify
-verify: $(VENV)/ready ## Proves every arrow again.
+verify: $(VENV)/ready ## Verifies every connection again.
 	ansible-playbook playbooks/verify.yml -i $(INVENTORY) -e @build/provider.yml
 
 .PHONY: failover
@@ -56,19 +60,34 @@ build: $(VENV)/ready ## Compiles what the lab needs, into the cache; a finished 
 	python -m tools.lab.build
 
 .PHONY: lint
-lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy.
+lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy, changelog fragments.
 	yamllint --strict .
 	ansible-lint --offline --strict
 	ruff check .
 	ruff format --check .
 	mypy
+	antsibull-changelog lint
+
+.PHONY: sanity
+sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection holds.
+	python tools/sanity.py
 
 .PHONY: test-quick
 test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab and of the failover run; no cluster.
 	pytest tests/unit tests/golden tests/lab tests/failover
 
+.PHONY: test-artifact
+test-artifact: $(VENV)/ready ## The built collection, installed and used without the checkout.
+	pytest tests/artifact
+
+.PHONY: test-cluster
+test-cluster: $(VENV)/ready ## The stack on a real cluster.
+	python -m tools.lab.packages
+	python -m tools.lab build
+	pytest tests/retention tests/molecule
+
 .PHONY: test
-test: lint ## Everything: lint, unit, golden, contracts, then the stack on a real cluster.
+test: lint sanity ## Everything: lint, sanity, unit, golden, contracts, then the stack on a real cluster.
 	python -m tools.lab.packages
 	python -m tools.lab build
 	pytest

@@ -1,4 +1,4 @@
-"""The action of `preflight`: what was read on the host of the task is judged on the controller. Documented in plugins/modules."""
+"""The action of `preflight`: `cluster_info` reads on the host of the task, the controller decides. Documented in plugins/modules."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the model with what was found, or a failure whose message lists every problem."""
         result: dict[str, Any] = super().run(tmp, task_vars) or {}
-        _, options = self.validate_argument_spec(SPEC)
+        _result, options = self.validate_argument_spec(SPEC)
         variables = dict(task_vars or {})
         stack = Stack.from_dict(native(options["stack"]))
         kubeconfig, context = options["kubeconfig"] or "", options["context"] or ""
         answer: dict[str, Any] = self._execute_module(
-            module_name="observability.stack.preflight",
+            module_name="observability.stack.cluster_info",
             module_args={
                 "namespaces": list(dict.fromkeys([stack.namespace, *(stack.namespace_of(name) for name in stack.installed())])),
                 "current_context": stack.current_context,

@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return `seconds` that it took, or a failure that says why which pod is not ready, with its events and last log lines."""
         result: dict[str, Any] = super().run(tmp, task_vars) or {}
-        _, options = self.validate_argument_spec(SPEC)
+        _result, options = self.validate_argument_spec(SPEC)
         variables = dict(task_vars or {})
         start = progressed = time.monotonic()
         best: dict[str, int] = {}

@@ -33,6 +33,8 @@ def secret_objects(secrets: Any, model: Any, component: str) -> list[dict[str, A
 
 def certificate_plan(secrets: Any, name: str, hosts: Any, domain: str) -> dict[str, Any]:
     """See certificate_plan.yml."""
+    if certificates.MISSING:
+        raise ValueError(f"it needs the Python package cryptography ({certificates.MISSING})")
     return certificates.certificate_plan(secrets, name, hosts, domain, datetime.datetime.now(datetime.UTC))
 
 

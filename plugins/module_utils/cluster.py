@@ -17,9 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import urllib3
-from kubernetes import client, config
-from kubernetes.stream import portforward
+try:
+    import urllib3
+    from kubernetes import client, config
+    from kubernetes.stream import portforward
+except ImportError as error:
+    # Modules report it; what they document has to be importable without.
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
 
 Query = Sequence[tuple[str, str]]
 

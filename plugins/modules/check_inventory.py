@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 module: check_inventory
-author: observability.stack contributors
+author: observability.stack contributors (@observability)
 short_description: Check the inventory and derive the model that everything else reads
 version_added: 0.1.0
 description:

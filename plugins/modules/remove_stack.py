@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: remove_stack
-author: observability.stack contributors
+author: observability.stack contributors (@observability)
 short_description: Remove one stack from a cluster, and nothing that is not its own
 version_added: 0.1.0
 description:
@@ -66,19 +66,11 @@ kept:
   elements: str
 """
 
-import traceback
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-try:
-    from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-    from ansible_collections.observability.stack.plugins.module_utils.removal import Removal
-
-    MISSING = None
-except ImportError as error:
-    MISSING = (error.name or str(error), traceback.format_exc())
-
+from ansible_collections.observability.stack.plugins.module_utils.cluster import MISSING, Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.removal import Removal
 
 SPEC: dict[str, Any] = {
     "plan": {"type": "dict", "required": True},
@@ -94,7 +86,7 @@ def main() -> None:
     """Run the removal and hand back what went and what stays."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     if MISSING:
-        module.fail_json(msg=missing_required_lib(MISSING[0]), exception=MISSING[1])
+        module.fail_json(msg=missing_required_lib(MISSING.name or str(MISSING)))
     given = module.params
     try:
         cluster = Cluster(given["kubeconfig"] or "", given["context"] or "", given["plan"]["namespaces"][0])

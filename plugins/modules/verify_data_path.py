@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: verify_data_path
-author: observability.stack contributors
+author: observability.stack contributors (@observability)
 short_description: Verify every connection of the observability stack on the running cluster
 version_added: 0.1.0
 description:

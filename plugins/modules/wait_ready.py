@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 module: wait_ready
-author: observability.stack contributors
+author: observability.stack contributors (@observability)
 short_description: Wait until every pod of the stack's workloads is ready, and say what it waits for
 version_added: 0.1.0
 description:

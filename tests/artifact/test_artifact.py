@@ -15,8 +15,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 # All that an artifact holds; `FILES.json` and `MANIFEST.json` are ansible-galaxy's.
 TOP_LEVEL = {
-    "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "docs", "meta", "playbooks", "plugins", "requirements.txt",
-    "requirements.yml", "roles", "versions.yml",
+    "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "changelogs", "docs", "meta", "playbooks",
+    "plugins", "requirements.txt", "requirements.yml", "roles", "versions.yml",
 }  # fmt: skip
 # What a checkout of somebody's holds beside the repository.
 PRIVATE = (

@@ -42,7 +42,7 @@ class Component:
 
     `title` is its name for people. `workload` is its kind in Kubernetes; a DaemonSet has no number of replicas. `ports` maps names to
     numbers, `offered` names those of its Service where that has not all of them. `ready` answers 200 once the component can serve, `live`
-    as long as the process answers at all; both on the port `health`. `metrics` is the port with its own metrics, which Prometheus scrapes
+    as long as the process answers at all (empty: nothing tells); both on the port `health`. `metrics` is the port with its own metrics, which Prometheus scrapes
     unless `scraped` is false. `service`: whether it has a Service, `account`: whether it has a ServiceAccount of its own.
     `headless`: whether each replica has a DNS name. `balanced`: whether verification asks that every replica serves some requests.
     `volume`: whether its pods claim volumes. `needs` are components without which it cannot work, `serves` those of which it needs one at
@@ -234,10 +234,12 @@ CATALOGUE: dict[str, Component] = {
         workload="Deployment",
         ports={"http": 80, "https": 443, "health": 8081, "metrics": 9113},
         ready="/nginx-ready",
-        live="/nginx-ready",
+        live="",
         health="health",
         metrics="metrics",
         offered=("http", "https"),
+        # Load balancers take longer than Services to stop sending new connections.
+        pre_stop=15,
         reloads=True,
         serves=("grafana", "prometheus", "mimir", "loki"),
         optional_install=True,

@@ -58,7 +58,7 @@ def mermaid(stack: Stack) -> str:
         if row.step or row.source == "user":
             label = f"{row.step}: {row.carries}" if row.step else "HTTPS"
             edges.append((*row.flow, label))
-    nodes = dict.fromkeys(end for source, target, _ in edges for end in (source, target))
+    nodes = dict.fromkeys(end for source, target, _label in edges for end in (source, target))
     lines = ["flowchart LR", *(f'  {node}["{titled(stack, node)}"]' for node in nodes)]
     lines += [f'  {source} -->|"{label}"| {target}' for source, target, label in edges]
     return "\n".join(lines) + "\n"

@@ -16,7 +16,7 @@ from .labels import OF_ANY_STACK, labels, selector
 from .model import Stack
 
 _UDP_TOO = ("dns",)
-Peers = list[dict[str, Any]] | None
+Peers = list[dict[str, Any]]
 
 
 def default_deny(stack: Stack) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def _pods(stack: Stack, end: str) -> dict[str, str]:
     return selector(stack, end) if stack.installs(end) and not CATALOGUE[end].own_namespace else {}
 
 
-def _peers(stack: Stack, end: str) -> Peers:
+def _peers(stack: Stack, end: str) -> Peers | None:
     """Return the other end of a connection as a policy has it; None for any address, of which a policy cannot say more.
 
     Users come from anywhere. The kubelet, the API server and DNS have addresses that differ from cluster to cluster, so for them the port
@@ -69,7 +69,7 @@ def _peers(stack: Stack, end: str) -> Peers:
     return [{"namespaceSelector": {}}] if end == "application" else None
 
 
-def _rule(side: str, peers: Peers, row: Connection) -> dict[str, Any]:
+def _rule(side: str, peers: Peers | None, row: Connection) -> dict[str, Any]:
     numbers = [] if row.any_port else [catalogue.port(row.target, name) for name in row.ports]
     protocols = ("UDP", "TCP") if row.target in _UDP_TOO else ("TCP",)
     ports = [{"port": number, "protocol": protocol} for number in numbers for protocol in protocols]

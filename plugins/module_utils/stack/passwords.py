@@ -23,7 +23,7 @@ def basic_auth(password: str, user: str) -> dict[str, str]:
         "username": user,
         "password": password,
         "htpasswd": f"{user}:{salted_sha1(password, secrets.token_bytes(16))}",
-        "auth": f"{user}:{apr1(password, ''.join(secrets.choice(_CRYPT_ALPHABET) for _ in range(8)))}",
+        "auth": f"{user}:{apr1(password, ''.join(secrets.choice(_CRYPT_ALPHABET) for _position in range(8)))}",
     }
 
 

@@ -84,7 +84,7 @@ def conflicts(host: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def _version(_: Stack, facts: Facts) -> Iterator[str]:
+def _version(_stack: Stack, facts: Facts) -> Iterator[str]:
     found = re.match(r"v?(\d+)\.(\d+)", facts["version"])
     if found and (int(found[1]), int(found[2])) < MINIMUM_VERSION:
         yield f"the cluster runs Kubernetes {facts['version']}; this collection needs {'.'.join(map(str, MINIMUM_VERSION))} or newer"

@@ -87,7 +87,7 @@ def secret_problems(values: Mapping[str, Any]) -> Iterator[str]:
     example = "{auth.generic_oauth: {client_secret: {name: grafana-oidc, key: client_secret}}}"
     yield from _shape(name, values[name], example)
     fields: dict[str, Callable[[str], Any]] = {"name": _NAME.fullmatch, "key": _SECRET_KEY.fullmatch}
-    config = {(section, key) for section, key, _ in _settings(values["grafana_config"])}
+    config = {(section, key) for section, key, _value in _settings(values["grafana_config"])}
     pods = [pod for pod in (values.get("observability_pod"), values.get("grafana_pod")) if isinstance(pod, Mapping)]
     listed = [item for pod in pods if isinstance(pod.get("extra_env"), list) for item in pod["extra_env"]]
     taken = {item.get("name") for item in listed if isinstance(item, Mapping)}
