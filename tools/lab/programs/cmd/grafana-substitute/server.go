@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-const standIn = "This is the lab's stand-in for Grafana: it serves the provisioned data sources and has no user interface."
+const substituteText = "This is the lab's substitute for Grafana: it serves the provisioned data sources and has no user interface."
 
 // The longest that a question to a data source may take.
 const queryTimeout = 30 * time.Second
@@ -26,11 +26,11 @@ type server struct {
 	client         http.Client
 }
 
-// handler routes a request. Every answer carries the header X-Stand-In, also one that comes from a data source.
+// handler routes a request. Every answer carries the header X-Substitute, also one that comes from a data source.
 func (s *server) handler() http.Handler {
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /api/health", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"database": "ok", "version": "0.0.0", "stand_in": "grafana", "message": standIn})
+		writeJSON(w, http.StatusOK, map[string]any{"database": "ok", "version": "0.0.0", "substitute": "grafana", "message": substituteText})
 	})
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "Ok") })
 	routes.HandleFunc("GET /login", login)
@@ -42,10 +42,10 @@ func (s *server) handler() http.Handler {
 		routes.Handle(method+" /api/datasources/proxy/uid/{uid}/{path...}", s.authenticated(s.withSource(s.proxy)))
 	}
 	routes.Handle("/api/", s.authenticated(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusNotFound, map[string]string{"message": "Not found. " + standIn})
+		writeJSON(w, http.StatusNotFound, map[string]string{"message": "Not found. " + substituteText})
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Stand-In", "grafana")
+		w.Header().Set("X-Substitute", "grafana")
 		routes.ServeHTTP(w, r)
 	})
 }
@@ -54,10 +54,10 @@ func login(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = fmt.Fprintf(w, `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Stand-in for Grafana</title></head>
-<body><h1>Stand-in for Grafana</h1><p>%s</p><p>With basic authentication: <a href="/api/datasources">data sources</a>.</p></body>
+<head><meta charset="utf-8"><title>Substitute for Grafana</title></head>
+<body><h1>Substitute for Grafana</h1><p>%s</p><p>With basic authentication: <a href="/api/datasources">data sources</a>.</p></body>
 </html>
-`, standIn)
+`, substituteText)
 }
 
 // authenticated lets only the administrator through, by basic authentication.
@@ -142,7 +142,7 @@ func (s *server) query(ctx context.Context, source *dataSource) error {
 	case "loki":
 		path, expression = "/loki/api/v1/query", "vector(1)+vector(1)"
 	default:
-		return fmt.Errorf("the stand-in cannot query a data source of type %q", source.Type)
+		return fmt.Errorf("the substitute cannot query a data source of type %q", source.Type)
 	}
 	address := source.base.JoinPath(path)
 	address.RawQuery = url.Values{"query": {expression}}.Encode()

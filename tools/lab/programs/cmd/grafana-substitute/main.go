@@ -1,4 +1,4 @@
-// Command grafana-stand-in takes Grafana's place in the lab when there is no real Grafana to run, and says so in all that it answers.
+// Command grafana-substitute takes Grafana's place in the lab when there is no real Grafana to run, and says so in all that it answers.
 //
 // It reads the same provisioning files as Grafana, asks the data sources for real (health check and proxy), and checks
 // the administrator's password. It knows no dashboards, no users, no user interface, and is never used outside the lab.
@@ -28,12 +28,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := run(ctx, nil); err != nil {
-		fmt.Fprintln(os.Stderr, "grafana-stand-in:", err)
+		fmt.Fprintln(os.Stderr, "grafana-substitute:", err)
 		os.Exit(1)
 	}
 }
 
-// run serves until ctx ends and then lets the requests under way finish. `listening` is told the address.
+// run serves until ctx ends and then lets the requests under way finish. `listening` gets the address.
 func run(ctx context.Context, listening func(net.Addr)) error {
 	settings, err := readSettings()
 	if err != nil {
@@ -49,7 +49,7 @@ func run(ctx context.Context, listening func(net.Addr)) error {
 	}
 	site := &server{user: settings["GF_SECURITY_ADMIN_USER"], password: settings["GF_SECURITY_ADMIN_PASSWORD"], sources: sources}
 	web := &http.Server{Handler: site.handler(), ReadHeaderTimeout: 10 * time.Second}
-	slog.Info(standIn, "address", listener.Addr().String(), "data_sources", len(sources))
+	slog.Info(substituteText, "address", listener.Addr().String(), "data_sources", len(sources))
 	if listening != nil {
 		listening(listener.Addr())
 	}

@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// provision writes one provisioning file and points the environment at its folder.
+// provision writes one provisioning file and points the environment at its directory.
 func provision(t *testing.T, content string) {
 	t.Helper()
-	folder := t.TempDir()
-	if err := os.Mkdir(filepath.Join(folder, "datasources"), 0o755); err != nil {
+	directory := t.TempDir()
+	if err := os.Mkdir(filepath.Join(directory, "datasources"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(folder, "datasources", "stack.yaml"), content)
-	t.Setenv("GF_PATHS_PROVISIONING", folder)
+	write(t, filepath.Join(directory, "datasources", "stack.yaml"), content)
+	t.Setenv("GF_PATHS_PROVISIONING", directory)
 	t.Setenv("GF_SERVER_HTTP_ADDR", "127.0.0.1")
 	t.Setenv("GF_SERVER_HTTP_PORT", "0")
 }
@@ -80,8 +80,8 @@ func ask(t *testing.T, method, address, password, body string) (int, http.Header
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response.Header.Get("X-Stand-In") != "grafana" {
-		t.Errorf("%s %s does not say that it comes from a stand-in", method, address)
+	if response.Header.Get("X-Substitute") != "grafana" {
+		t.Errorf("%s %s does not say that it comes from a substitute", method, address)
 	}
 	return response.StatusCode, response.Header, string(text)
 }
@@ -138,7 +138,7 @@ func start(t *testing.T) string {
 
 func TestPublicPagesSayThatTheyAreAStandIn(t *testing.T) {
 	address := start(t)
-	for path, wanted := range map[string]string{"/api/health": `"stand_in":"grafana"`, "/healthz": "Ok", "/login": "<title>Stand-in for Grafana</title>"} {
+	for path, wanted := range map[string]string{"/api/health": `"substitute":"grafana"`, "/healthz": "Ok", "/login": "<title>Substitute for Grafana</title>"} {
 		if status, _, body := ask(t, "GET", address+path, "", ""); status != 200 || !strings.Contains(body, wanted) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
@@ -158,7 +158,7 @@ func TestTheAPINeedsThePassword(t *testing.T) {
 		}
 	}
 	if status, _, _ := ask(t, "GET", address+"/api/dashboards/home", "right", ""); status != 404 {
-		t.Errorf("what a stand-in has not: %d", status)
+		t.Errorf("what a substitute has not: %d", status)
 	}
 }
 
@@ -219,8 +219,8 @@ func TestHealthReallyAsksTheDataSource(t *testing.T) {
 		}
 	}
 	source.Close()
-	if status, _, body := ask(t, "GET", address+"p/health", "right", ""); status != 400 || !strings.Contains(body, "refused") {
-		t.Errorf("after the data source went away: %d %s", status, body)
+	if status, _, body := ask(t, "GET", address+"p/health", "right", ""); status != 400 || !strings.Contains(body, "dial tcp") {
+		t.Errorf("after the data source was stopped: %d %s", status, body)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestValuesComeFromFilesToo(t *testing.T) {
 	}
 }
 
-func TestWhatGrafanaRefusesIsRefused(t *testing.T) {
+func TestWhatGrafanaRejectsIsRejected(t *testing.T) {
 	cases := map[string]string{
 		"two defaults":    "datasources: [{name: a, type: loki, url: http://a, isDefault: true}, {name: b, type: loki, url: http://b, isDefault: true}]",
 		"one uid twice":   "datasources: [{name: a, uid: x, type: loki, url: http://a}, {name: b, uid: x, type: loki, url: http://b}]",
@@ -248,7 +248,7 @@ func TestWhatGrafanaRefusesIsRefused(t *testing.T) {
 		"an empty source": "datasources: [null]",
 	}
 	ended, end := context.WithCancel(t.Context())
-	end() // What is not refused must not serve for ever either.
+	end() // What is not rejected must not serve for ever either.
 	for name, content := range cases {
 		t.Run(name, func(t *testing.T) {
 			provision(t, content)

@@ -32,14 +32,14 @@ type dataSource struct {
 	base *url.URL // URL, parsed
 }
 
-// loadDataSources reads datasources/*.yaml and *.yml below a provisioning folder, in the order of their names.
+// loadDataSources reads datasources/*.yaml and *.yml below a provisioning directory, in the order of their names.
 //
 // Like Grafana it expands variables in values, gives a data source without a uid one that follows from its name,
-// and refuses what it could not serve: the error names the file and the data source.
-func loadDataSources(folder string) ([]*dataSource, error) {
+// and rejects what it could not serve: the error names the file and the data source.
+func loadDataSources(directory string) ([]*dataSource, error) {
 	var files []string
 	for _, pattern := range []string{"*.yaml", "*.yml"} {
-		found, err := filepath.Glob(filepath.Join(folder, "datasources", pattern))
+		found, err := filepath.Glob(filepath.Join(directory, "datasources", pattern))
 		if err != nil {
 			return nil, err
 		}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-# Given a line for people about each thing that is done.
+# Takes a line for people about each step that is done.
 Say = Callable[[str], None]
 
 
@@ -16,8 +16,8 @@ class ProviderError(Exception):
 
 
 @dataclass(frozen=True)
-class Connection:
-    """How to talk to a cluster: a kubeconfig file and the name of a context in it."""
+class Access:
+    """How to reach a cluster: a kubeconfig file and the name of a context in it."""
 
     kubeconfig: Path
     context: str
@@ -37,8 +37,8 @@ class Provider(Protocol):
     def status(self) -> list[str]:
         """Return lines for people about what runs."""
 
-    def connection(self) -> Connection:
-        """Return how to reach the cluster."""
+    def access(self) -> Access:
+        """Return the kubeconfig and the context of the cluster."""
 
     def load_image(self, name: str) -> None:
         """Make the image of a component in versions.yml available to the nodes."""
