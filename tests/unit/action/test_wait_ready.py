@@ -79,9 +79,9 @@ def test_it_ends_when_all_is_ready_and_says_what_it_waited_for_once(said: list[s
 
 
 def test_a_cluster_that_does_not_answer_is_waited_for(said: list[str]) -> None:
-    result = wait(said, iter(["connection refused", [workload("StatefulSet", 1)]]))
+    result = wait(said, iter(["connection rejected", [workload("StatefulSet", 1)]]))
     assert not result.get("failed")
-    assert said == ["waiting, 0 s: the cluster does not answer: connection refused"]
+    assert said == ["waiting, 0 s: the cluster does not answer: connection rejected"]
 
 
 def test_it_gives_up_with_the_reason_the_event_and_the_log(said: list[str]) -> None:
@@ -101,7 +101,7 @@ def test_check_mode_waits_for_nothing(said: list[str]) -> None:
         wait(said, iter([]), check_mode=True)
 
 
-def test_a_wrong_kind_is_refused_by_name(said: list[str]) -> None:
+def test_a_wrong_kind_is_rejected_by_name(said: list[str]) -> None:
     with pytest.raises(AnsibleActionFail, match="Pods"):
         wait(said, iter([]), kinds=["Pods"])
 

@@ -20,7 +20,11 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.observability.stack.plugins.action.check_inventory import computed
-from ansible_collections.observability.stack.plugins.plugin_utils import _inventory, _overrides, _prometheus_inputs, _stack
+from ansible_collections.observability.stack.plugins.module_utils.stack import components, overrides
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
+from ansible_collections.observability.stack.plugins.module_utils.stack.components.prometheus import expressions
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
+from ansible_collections.observability.stack.plugins.plugin_utils import inventory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +35,7 @@ _EVALUATE = computed(Templar(loader=_LOADER), _LOADER, {})
 _EVALUATED: dict[str, Any] = {}
 
 
-def compute(role: str, values: Mapping[str, Any], model: _stack.Stack) -> Any:
+def compute(role: str, values: Mapping[str, Any], model: Stack) -> Any:
     """Return what a role computes; evaluated once for equal inputs."""
     key = repr((role, model, sorted((name, value) for name, value in values.items() if name.startswith(role) and name != f"{role}_config")))
     if key not in _EVALUATED:
@@ -41,11 +45,11 @@ def compute(role: str, values: Mapping[str, Any], model: _stack.Stack) -> Any:
 
 def checked(**changes: Any) -> tuple[list[str], list[str]]:
     """Return problems and warnings of an inventory that names its cluster and says `changes`."""
-    problems, warnings = _inventory.unknown(changes)
-    ours = {name: value for name, value in changes.items() if name in _inventory.known().names}
+    problems, warnings = inventory.unknown(changes)
+    ours = {name: value for name, value in changes.items() if name in inventory.known().names}
     try:
-        _, more = _inventory.check({"observability_cluster_name": "test", **ours}, compute)
-    except _stack.InventoryError as error:
+        _, more = inventory.check({"observability_cluster_name": "test", **ours}, compute)
+    except InventoryError as error:
         return problems + error.problems, warnings
     return problems, warnings + more
 
@@ -69,6 +73,10 @@ def rules(*listed: Any, **group: Any) -> dict[str, Any]:
 def resources(requests: Any = None, limits: Any = None, **more: Any) -> dict[str, Any]:
     given = {kind: value for kind, value in (("requests", requests), ("limits", limits)) if value is not None}
     return {"mimir_resources": {**given, **more}}
+
+
+def peers(*listed: Any, **changes: Any) -> dict[str, Any]:
+    return {"ingress_from": list(listed), **changes}
 
 
 # (what the inventory says, the variable that the sentence begins with, what else it says)
@@ -106,7 +114,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"grafana_resources": {"limits": {"memory": "1GB"}}}, "grafana_resources", "1Gi or 1G"),
     ({"otel_collector_resources": {"limits": {"cpu": "1"}}}, "otel_collector_resources", "has no limits.memory"),
     ({"otel_collector_resources": {}}, "otel_collector_resources", "has no limits.memory"),
-    ({"ingress_nginx_resources": None}, "ingress_nginx_resources", "give it a mapping, or leave the line out"),
+    ({"ingress_resources": None}, "ingress_resources", "give it a mapping, or leave the line out"),
     ({"sample_application_resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1m"}}}, "sample_application_resources", "at most"),
     # labels and quotas
     ({"namespaces_labels": "team"}, "namespaces_labels", "it should be a mapping"),
@@ -130,8 +138,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"prometheus_external_labels": {"region": 5}}, "prometheus_external_labels", "its value is a string"),
     ({"prometheus_external_labels": {"cluster": "x"}}, "prometheus_external_labels", "leave it out"),
     ({"prometheus_external_labels": "region=x"}, "prometheus_external_labels", "it should be a mapping"),
-    ({"ingress_nginx_config": {"proxy-connect-timeout": 10}}, "ingress_nginx_config", "quote it"),
-    ({"ingress_nginx_config": {"a b": "c"}}, "ingress_nginx_config", "a key of a ConfigMap"),
+    ({"ingress_config": {"proxy-connect-timeout": 10}}, "ingress_config", "quote it"),
+    ({"ingress_config": {"a b": "c"}}, "ingress_config", "a key of a ConfigMap"),
     # scrape jobs
     ({"prometheus_scrape_configs": "gateway"}, "prometheus_scrape_configs", "it should be a list"),
     ({"prometheus_scrape_configs": job()}, "prometheus_scrape_configs", "it should be a list"),
@@ -159,7 +167,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (jobs(job(static_configs=[{"target": ["gateway:9100"]}])), "prometheus_scrape_configs", "did you mean targets?"),
     (jobs(job(static_configs={"targets": ["a:1"]})), "prometheus_scrape_configs", "a list of mappings"),
     (jobs(job(static_configs=[{"targets": ["a:1"], "labels": {"team": 5}}])), "prometheus_scrape_configs", "quote it"),
-    (jobs(job(static_configs=[{"targets": ["a:1"], "labels": {"collector": "x"}}])), "prometheus_scrape_configs", "belongs to the wiring"),
+    (
+        jobs(job(static_configs=[{"targets": ["a:1"], "labels": {"collector": "x"}}])),
+        "prometheus_scrape_configs",
+        "the stack sets that label itself",
+    ),
     (jobs(job(relabel_configs={"action": "keep"})), "prometheus_scrape_configs", "a list of mappings"),
     (jobs(job(metric_relabel_configs="drop")), "prometheus_scrape_configs", "a list of mappings"),
     (jobs(job(metric_relabel_configs=None)), "prometheus_scrape_configs", "a list of mappings"),
@@ -169,7 +181,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (
         jobs(job(relabel_configs=[{"target_label": "prom_ha_group", "replacement": "x"}])),
         "prometheus_scrape_configs",
-        "belongs to the wiring",
+        "the stack sets that label itself",
     ),
     ({"prometheus_config": {"global": {"scrape_timeout": "30s"}}}, "prometheus_config", "at most prometheus_scrape_interval (15s)"),
     ({"prometheus_config": {"global": {"evaluation_interval": "fast"}}}, "prometheus_config", "a duration"),
@@ -202,8 +214,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (rules({"alert": "Down", "exp": "up == 0"}), "prometheus_rules", "did you mean expr?"),
     (rules({"alert": "Down", "expr": "up == 0", "labels": {"severity": 1}}), "prometheus_rules", "quote it"),
     (rules({"alert": "Down", "expr": "up == 0", "labels": "critical"}), "prometheus_rules", "a mapping of names to strings"),
-    (rules(rule(labels={"collector": "otel"})), "prometheus_rules", "belongs to the wiring"),
-    (rules(rule(labels={"__replica__": "x"})), "prometheus_rules", "belongs to the wiring"),
+    (rules(rule(labels={"collector": "otel"})), "prometheus_rules", "the stack sets that label itself"),
+    (rules(rule(labels={"__replica__": "x"})), "prometheus_rules", "the stack sets that label itself"),
     (rules(rule(record="observability:prometheus_heartbeat")), "prometheus_rules", "the stack records that itself"),
     (rules(rule(expr=1)), "prometheus_rules", "as a string"),
     (rules(rule(expr="")), "prometheus_rules", "as a string"),
@@ -212,7 +224,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (rules(rule(expr="rate(up)")), "prometheus_rules", "PromQL"),
     (rules(rule(expr="summ(up)")), "prometheus_rules", "PromQL"),
     (rules(rule(expr="up{job=~gateway}")), "prometheus_rules", "PromQL"),
-    # what the wiring owns
+    # what belongs to the stack
     ({"prometheus_config": {"remote_write": [{"url": "http://elsewhere"}]}}, "prometheus_config", "remote_write"),
     ({"prometheus_config": {"remote_write": []}}, "prometheus_config", "prometheus_pushed_dedup"),
     ({"prometheus_config": {"global": {"scrape_interval": "1m"}}}, "prometheus_config", "say it with prometheus_scrape_interval"),
@@ -318,7 +330,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"prometheus_retention": "forever"}, "prometheus_retention", "a duration"),
     ({"prometheus_retention": "1y"}, "prometheus_retention", "a duration"),
     ({"mimir_retention": 30}, "mimir_retention", "a duration"),
-    ({"loki_retention": "12h"}, "loki_retention", "at least 86400s"),
+    ({"loki_retention": "12h"}, "loki_retention", "at least 1d"),
     ({"mimir_retention": "200000d"}, "mimir_retention", "at most 36500d"),
     ({"loki_retention": "999999999d"}, "loki_retention", "at most 36500d"),
     ({"prometheus_retention": "10m"}, "prometheus_retention", "longer than prometheus_out_of_order_window (30m)"),
@@ -337,7 +349,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"observability_domian": "x.org"}, "observability_domian", "did you mean observability_domain?"),
     ({"loki_retension": "7d"}, "loki_retension", "did you mean loki_retention?"),
     ({"mimir_enable": False}, "mimir_enable", "did you mean mimir_enabled?"),
-    ({"ingress_nginx_tls_secrets": "x"}, "ingress_nginx_tls_secrets", "did you mean ingress_nginx_tls_secret?"),
+    ({"ingress_tls_secrets": "x"}, "ingress_tls_secrets", "did you mean ingress_tls_secret?"),
     ({"otelcollector_replicas": 3}, "otelcollector_replicas", "did you mean otel_collector_replicas?"),
     # where it goes, and what it may use there
     ({"observability_namespace": "kube-system"}, "observability_namespace", "a namespace of the stack's own"),
@@ -347,14 +359,31 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"observability_pod": {"node_selectors": {}}}, "observability_pod", "node_selector"),
     ({"prometheus_pod": {"tolerations": {"key": "a"}}}, "prometheus_pod", ""),
     ({"alloy_max_unavailable": "many"}, "alloy_max_unavailable", ""),
+    # network policies
+    ({"observability_network_policies": "false"}, "observability_network_policies", "without quotes"),
+    ({"observability_network_policies": 1}, "observability_network_policies", "true or false"),
+    ({"ingress_install": False}, "ingress_from", "kubernetes.io/metadata.name: ingress-nginx"),
+    (peers("ingress-nginx"), "ingress_from", "unable to convert to dict"),
+    ({"ingress_from": {"namespaceSelector": {}}}, "ingress_from", "it should be a list"),
+    (peers({}), "ingress_from", "podSelector, namespaceSelector, ipBlock"),
+    (peers({"namespace": "ingress-nginx"}), "ingress_from", "podSelector, namespaceSelector, ipBlock"),
+    (peers({"namespaceSelector": "ingress-nginx"}), "ingress_from", "as a peer of a NetworkPolicy"),
+    (peers({"namespaceSelector": {"kubernetes.io/metadata.name": "x"}}), "ingress_from", "as a peer of a NetworkPolicy"),
+    (peers({"namespaceSelector": {"matchLabels": {"team": 5}}}), "ingress_from", "as a peer of a NetworkPolicy"),
+    (peers({"podSelector": {"matchExpressions": [{"operator": "Exists"}]}}), "ingress_from", "as a peer of a NetworkPolicy"),
+    (peers({"ipBlock": {"cidr": "192.0.2.1"}}), "ingress_from", "as a peer of a NetworkPolicy"),
+    (peers({"ipBlock": {"cidr": "192.0.2.0/24", "except": ["198.51.100.0/25"]}}), "ingress_from", "as a peer of a NetworkPolicy"),
+    (peers({"ipBlock": {"cidr": "192.0.2.0/24", "except": "192.0.2.0/25"}}), "ingress_from", "as a peer of a NetworkPolicy"),
+    (peers({"ipBlock": {"cidr": "192.0.2.0/24"}, "podSelector": {}}), "ingress_from", "ipBlock alone"),
     # values
     ({"observability_allow_overrides": "yes"}, "observability_allow_overrides", "true or false"),
     ({"observability_images": None}, "observability_images", "give it a value"),
     ({"observability_kubeconfig": 5}, "observability_kubeconfig", "a string"),
-    ({"storage_check": "false"}, "storage_check", "without quotes"),
-    ({"ingress_nginx_install": "no"}, "ingress_nginx_install", "without quotes"),
+    ({"observability_storage_check": "false"}, "observability_storage_check", "without quotes"),
+    ({"ingress_install": "no"}, "ingress_install", "without quotes"),
     ({"prometheus_replicas": "two"}, "prometheus_replicas", "int"),
-    ({"ingress_nginx_service_type": "Loadbalancer"}, "ingress_nginx_service_type", "LoadBalancer"),
+    ({"verify_timeout": float("inf")}, "verify_timeout", "a whole number"),
+    ({"ingress_service_type": "Loadbalancer"}, "ingress_service_type", "LoadBalancer"),
     ({"sample_application_interval": "1"}, "sample_application_interval", "as Go writes it"),
     ({"sample_application_interval": "0s"}, "sample_application_interval", "as Go writes it"),
     ({"verify_timeout": 0}, "verify_timeout", "1 or more"),
@@ -414,9 +443,18 @@ ACCEPTED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"otel_collector_config": {"processors": {"memory_limiter": {"limit_percentage": 70}}}}, "computed, but a matter of taste"),
     ({"grafana_config": {"auth.generic_oauth": {"enabled": True, "name": "SSO", "scopes": "openid email"}}}, "sections of grafana.ini"),
-    ({"grafana_api_token": "glsa_x", "verify_ssl": False, "storage_account": "acme"}, "variables of the user's own"),
+    ({"grafana_api_token": "glsa_x", "verify_ssl": False, "mimir_account": "acme"}, "variables of the user's own"),
     ({"prometheus_port": 9091, "loki_url": "http://x", "alloy_version": "1"}, "variables of the user's own"),
     ({"some_other_role_variable": 1, "http_proxy": "x"}, "nobody's business here"),
+    ({"ingress_install": False, "observability_network_policies": False}, "no policy, so nobody has to be named"),
+    ({"ingress_install": False, "ingress_enabled": False}, "no hosts, so nobody reaches them"),
+    (
+        peers({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}, ingress_install=False),
+        "a controller",
+    ),
+    (peers({"podSelector": {}}, {"namespaceSelector": {}, "podSelector": {}}), "peers that nobody needs yet"),
+    (peers({"ipBlock": {"cidr": "2001:db8::/32", "except": ["2001:db8:1::/48"]}}), "a load balancer outside of the cluster"),
+    ({"observability_storage_check": False}, "volumes that no StorageClass makes"),
     ({"prometheus_enabled": "true"}, "as `-e` gives it; the model has the converted value"),
     ({"prometheus_replicas": "3"}, "as `-e` gives it; the model has the converted value"),
     ({"mimir_retention": "365d", "mimir_storage_size": "310Gi"}, "the volume fits what is kept in it"),
@@ -482,8 +520,8 @@ def test_volumes_and_overrides_are_told_with_what_the_model_rejects() -> None:
         "prometheus_scrape_interval",
         "mimir_storage_size",
         "loki_storage_size",
-        "loki_config",
         "mimir_config",
+        "loki_config",
     ]
 
 
@@ -519,7 +557,7 @@ _KNOWN_KEYS = (
 )  # fmt: skip
 _KEYS = st.sampled_from(_KNOWN_KEYS) | st.text(max_size=5) | st.integers() | st.booleans() | st.none()
 _JUNK = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3), max_leaves=10)
-_NAMES = sorted(_inventory.known().names)
+_NAMES = sorted(inventory.known().names)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
@@ -554,12 +592,12 @@ def test_structures_that_are_nearly_right_give_a_model_or_sentences(changes: dic
 
 
 def test_variables_of_the_user_are_mentioned_in_one_warning() -> None:
-    own = {"grafana_api_token": "glsa_x", "verify_ssl": False, "storage_account": "acme", "alloy_config": {}, "unrelated": 1}
+    own = {"grafana_api_token": "glsa_x", "verify_ssl": False, "mimir_account": "acme", "alloy_config": {}, "unrelated": 1}
     problems, warnings = checked(**own)
     assert problems == []
     (warning,) = warnings
     assert "nothing here reads them: alloy_config (not " in warning
-    assert all(name in warning for name in ("grafana_api_token", "storage_account", "verify_ssl"))
+    assert all(name in warning for name in ("grafana_api_token", "mimir_account", "verify_ssl"))
     assert "glsa_x" not in warning
     assert "unrelated" not in warning
 
@@ -569,14 +607,14 @@ def test_a_dropped_or_swapped_letter_is_a_slip(name: str, data: st.DataObject) -
     place = data.draw(st.integers(min_value=len(name.split("_", maxsplit=1)[0]) + 1, max_value=len(name) - 2))
     wrong = data.draw(st.sampled_from([name[:place] + name[place + 1 :], name[:place] + name[place + 1] + name[place] + name[place + 2 :]]))
     if len(name.split("_", 1)[1]) > 5 and wrong not in _NAMES:
-        problems, _ = _inventory.unknown([wrong])
+        problems, _ = inventory.unknown([wrong])
         assert problems, f"{wrong} for {name}"
 
 
-# --- what the wiring owns ---------------------------------------------------------------------------------------------
+# --- what belongs to the stack ---------------------------------------------------------------------------------------------
 
-CONFIGURED = sorted(role for role in _inventory.ROLES if f"__{role}_config" in _inventory.known().defaults)
-VALUES = {**_inventory.known().defaults, "observability_cluster_name": "test"}
+CONFIGURED = [name for name in CATALOGUE if hasattr(components.module(name), "CONFIGURATION")]
+VALUES = {**inventory.known().defaults, "observability_cluster_name": "test"}
 
 
 def leaves(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
@@ -593,30 +631,30 @@ def computed_of(role: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("role", CONFIGURED)
 def test_everything_that_a_role_computes_is_guarded_unless_it_is_free(role: str) -> None:
-    owned = _overrides.OWNED[role]
+    owned = components.module(role).CONFIGURATION
     for path, value in leaves(computed_of(role)):
         change: Any = [] if isinstance(value, list) else f"not {value}"
         for key in reversed(path):
             change = {key: change}
         dotted = ".".join(map(str, path))
         free = any(dotted == other or dotted.startswith(f"{other}.") for other in owned.free)
-        found = list(_overrides.override_problems(role, change, computed_of(role)))
+        found = list(overrides.override_problems(role, change, computed_of(role), owned))
         assert bool(found) != free, dotted
 
 
 @pytest.mark.parametrize("role", CONFIGURED)
 def test_the_table_of_owned_keys_names_what_there_is(role: str) -> None:
-    owned = _overrides.OWNED[role]
+    owned = components.module(role).CONFIGURATION
     paths = {".".join(map(str, path)) for path, _ in leaves(computed_of(role))}
     for listed in (*owned.free, *owned.at_least, *owned.instead):
         there = any(path == listed or path.startswith(f"{listed}.") for path in paths) or listed in owned.also
         assert there, f"{role}: {listed} is not computed any more"
     words = {word.strip(",") for text in owned.instead.values() for word in text.split()} - {"and", "or"}
-    assert words <= _inventory.known().names
-    assert role == "grafana" or computed_of(role).keys() <= {*_overrides.SECTIONS[role], *_overrides.OTHER_KEYS[role]}
+    assert words <= inventory.known().names
+    assert owned.sections is None or computed_of(role).keys() <= {*owned.sections, *owned.others}
 
 
-def test_the_naive_wiring_of_the_failover_scenario_is_rejected_without_the_switch() -> None:
+def test_the_wrong_pipelines_of_the_failover_scenario_are_rejected_without_the_switch() -> None:
     (play,) = yaml.safe_load((ROOT / "molecule/failover/naive.yml").read_text())
     problems, warnings = checked(**play["vars"])
     assert problems == []
@@ -645,7 +683,7 @@ def test_with_the_switch_an_override_is_a_warning() -> None:
 
 
 def test_without_the_parser_expressions_are_looked_over_and_the_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_prometheus_inputs, "parser", lambda: None)
+    monkeypatch.setattr(expressions, "parser", lambda: None)
     for wrong in ("sum(up", "up)", "up{job='a}", "up[5m", "sum(up]", "(", "'"):
         problems, _ = checked(**rules(rule(expr=wrong)))
         assert any("PromQL" in text for text in problems), wrong
@@ -689,7 +727,7 @@ def run(directory: Path, playbook: Path = ROOT / "playbooks/render.yml", **varia
             str(Path(sys.executable).with_name("ansible-playbook")),
             str(playbook),
             f"--inventory={directory / 'hosts.yml'}",
-            f"--extra-vars=render_folder={directory / 'rendered'}",
+            f"--extra-vars=render_directory={directory / 'rendered'}",
         ],
         cwd=ROOT,
         env={
@@ -721,20 +759,20 @@ def test_one_run_tells_mistakes_of_every_kind_and_renders_nothing(tmp_path: Path
         mimir_storage_size="1Gi",
         otel_collector_config=None,
         promtheus_replicas=2,
-        storage_account="mine",
+        mimir_account="mine",
     )
     assert code != 0
     for expected in (
         "mimir_resources has limits.memory: '4GB'; it should be 4Gi or 4G",
         "namespaces_labels has team: 5; ",
-        "prometheus_config has remote_write: []; the wiring sets it",
+        "prometheus_config has remote_write: []; the stack sets it",
         "prometheus_rules has site.a, rule 1, expr: 'sum(up'; PromQL: ",
         "prometheus_scrape_configs has as job_name of job 1: None; every job needs a name",
         "loki_config has limit_config: {}; the configuration has no such section, did you mean limits_config?",
         "mimir_storage_size is '1Gi'; it should be at least ",
         "otel_collector_config is None; give it a mapping",
         "promtheus_replicas is not a variable of this collection; did you mean prometheus_replicas?",
-        "nothing here reads them: storage_account",
+        "nothing here reads them: mimir_account",
     ):
         assert expected in output
     assert not (tmp_path / "rendered").exists()
@@ -754,4 +792,4 @@ def test_a_variable_of_ones_own_and_an_allowed_override_are_warnings_of_the_run(
     code, output = run(tmp_path, tmp_path / "check.yml", verify_ssl=False, observability_allow_overrides=True, mimir_config=config)
     assert code == 0, output
     assert "[WARNING]: not variables of this collection, nothing here reads them: verify_ssl" in output
-    assert "[WARNING]: mimir_config has limits.accept_ha_samples: False; the wiring sets it" in output
+    assert "[WARNING]: mimir_config has limits.accept_ha_samples: False; the stack sets it" in output

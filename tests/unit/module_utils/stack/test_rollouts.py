@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from ansible_collections.observability.stack.plugins.plugin_utils import _workloads
+from ansible_collections.observability.stack.plugins.module_utils.stack import rollouts
 
 
 def workload(kind: str, status: dict[str, Any] | None, generation: int = 2, **spec: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ ON_EVERY_NODE = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedN
     ],
 )
 def test_a_workload_that_is_rolled_out(ready: dict[str, Any]) -> None:
-    assert _workloads.rollout(ready).done
+    assert rollouts.rollout(ready).done
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_a_workload_that_is_rolled_out(ready: dict[str, Any]) -> None:
     ],
 )
 def test_a_workload_that_is_not(waiting: dict[str, Any], line: str) -> None:
-    rollout = _workloads.rollout(waiting)
+    rollout = rollouts.rollout(waiting)
     assert not rollout.done
     assert str(rollout) == line
-    ready = _workloads.rollout(workload("Deployment", ROLLED_OUT, replicas=2))
-    assert _workloads.waiting_line([ready, rollout], []) == line
+    ready = rollouts.rollout(workload("Deployment", ROLLED_OUT, replicas=2))
+    assert rollouts.waiting_line([ready, rollout], []) == line
 
 
 # --- Nodes that are not ready ---
@@ -99,11 +99,11 @@ def stateful_set(replicas: int, updated: int, available: int) -> dict[str, Any]:
 def test_of_200_nodes_those_that_are_not_ready_are_left_out_by_name() -> None:
     nodes = [node(f"node-{number}", "Unknown" if number in (7, 8, 9) else "True") for number in range(200)]
     pods = [owned(f"alloy-{number}", f"node-{number}", ready=number not in (7, 8, 9)) for number in range(200)]
-    rollout = _workloads.rollout(daemon_set(200, 200, 197), pods, nodes)
+    rollout = rollouts.rollout(daemon_set(200, 200, 197), pods, nodes)
     assert rollout.done
     assert (rollout.wanted, rollout.updated, rollout.ready) == (197, 197, 197)
     assert rollout.left_out == ("alloy-7 on node-7", "alloy-8 on node-8", "alloy-9 on node-9")
-    assert not _workloads.rollout(daemon_set(200, 200, 197)).done
+    assert not rollouts.rollout(daemon_set(200, 200, 197)).done
 
 
 HELD = "; the roll-out may be held back until they are ready"
@@ -113,7 +113,7 @@ def test_a_pod_on_a_node_that_is_not_ready_does_not_hide_another_that_is_not_upd
     nodes = [node("a"), node("b"), node("c", "False")]
     pods = [owned("x-a", "a"), owned("x-b", "b", new=False), owned("x-c", "c", ready=False)]
     # Two are updated, two are available; but one of the updated ones is the one that does not count.
-    rollout = _workloads.rollout(daemon_set(3, 2, 2), pods, nodes)
+    rollout = rollouts.rollout(daemon_set(3, 2, 2), pods, nodes)
     assert not rollout.done
     assert str(rollout) == "DaemonSet x: 2 of 2 pods ready, 1 updated (left out, their nodes are not ready: x-c on c)" + HELD
 
@@ -121,14 +121,14 @@ def test_a_pod_on_a_node_that_is_not_ready_does_not_hide_another_that_is_not_upd
 def test_a_cordoned_node_that_is_ready_is_waited_for() -> None:
     cordoned = {**node("b"), "spec": {"unschedulable": True}}
     pods = [owned("x-a", "a"), owned("x-b", "b", ready=False)]
-    assert not _workloads.rollout(daemon_set(2, 2, 1), pods, [node("a"), cordoned]).done
+    assert not rollouts.rollout(daemon_set(2, 2, 1), pods, [node("a"), cordoned]).done
 
 
 def test_a_pod_that_has_not_reached_its_node_is_left_out_with_it() -> None:
     pending = owned("x-b", "")
     wanted = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]}
     pending["spec"] = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [wanted]}}}}
-    rollout = _workloads.rollout(daemon_set(2, 1, 1), [owned("x-a", "a"), pending], [node("a"), node("b", "Unknown")])
+    rollout = rollouts.rollout(daemon_set(2, 1, 1), [owned("x-a", "a"), pending], [node("a"), node("b", "Unknown")])
     assert rollout.done
     assert rollout.left_out == ("x-b on b",)
 
@@ -148,7 +148,7 @@ def test_a_pod_that_has_not_reached_its_node_is_left_out_with_it() -> None:
     ],
 )
 def test_what_is_waited_for_all_the_same(found: dict[str, Any], pods: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> None:
-    rollout = _workloads.rollout(found, pods, nodes)
+    rollout = rollouts.rollout(found, pods, nodes)
     assert not rollout.done
     assert not rollout.left_out
 
@@ -156,44 +156,44 @@ def test_what_is_waited_for_all_the_same(found: dict[str, Any], pods: list[dict[
 def test_a_replica_of_several_is_left_out_with_its_node() -> None:
     pods = [owned("x-0", "a"), owned("x-1", "b", ready=False)]
     nodes = [node("a"), node("b", "Unknown")]
-    assert _workloads.rollout(stateful_set(2, 2, 1), pods, nodes).done
+    assert rollouts.rollout(stateful_set(2, 2, 1), pods, nodes).done
     # The one that is left has an old template: the roll-out stands still, and that is no success.
     pods[0] = owned("x-0", "a", new=False)
-    assert not _workloads.rollout(stateful_set(2, 1, 1), pods, nodes).done
+    assert not rollouts.rollout(stateful_set(2, 1, 1), pods, nodes).done
 
 
 def test_every_step_of_a_pod_and_of_a_roll_out_is_progress() -> None:
-    def counts(rollout: _workloads.Rollout, *conditions: str) -> dict[str, int]:
+    def counts(rollout: rollouts.Rollout, *conditions: str) -> dict[str, int]:
         status = {"conditions": [{"type": name, "status": "True"} for name in conditions]}
-        return _workloads.progress([rollout], [{"metadata": {"name": "x-0"}, "status": status}])
+        return rollouts.progress([rollout], [{"metadata": {"name": "x-0"}, "status": status}])
 
     steps = [
-        counts(_workloads.Rollout("x", seen=False, wanted=1, updated=0, ready=0)),
-        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=0, ready=0)),
-        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=1, ready=0)),
-        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=1, ready=0), "PodScheduled"),
-        counts(_workloads.Rollout("x", seen=True, wanted=1, updated=1, ready=1), "PodScheduled"),
+        counts(rollouts.Rollout("x", seen=False, wanted=1, updated=0, ready=0)),
+        counts(rollouts.Rollout("x", seen=True, wanted=1, updated=0, ready=0)),
+        counts(rollouts.Rollout("x", seen=True, wanted=1, updated=1, ready=0)),
+        counts(rollouts.Rollout("x", seen=True, wanted=1, updated=1, ready=0), "PodScheduled"),
+        counts(rollouts.Rollout("x", seen=True, wanted=1, updated=1, ready=1), "PodScheduled"),
     ]
     for before, after in itertools.pairwise(steps):
         assert any(after[name] > before[name] for name in after)
 
 
 def test_a_line_names_the_first_pods_and_counts_the_others() -> None:
-    line = _workloads.waiting_line([], [pod(f"alloy-{number}", phase="Pending") for number in range(200)])
+    line = rollouts.waiting_line([], [pod(f"alloy-{number}", phase="Pending") for number in range(200)])
     assert line.startswith("alloy-0: Pending; ")
     assert line.endswith("alloy-4: Pending; and 195 more pods")
 
 
 @pytest.mark.parametrize(("reason", "hopeless"), [("InvalidImageName", True), ("ErrImagePull", False), ("CrashLoopBackOff", False)])
 def test_only_what_cannot_change_is_hopeless(reason: str, hopeless: bool) -> None:
-    found = _workloads.hopeless([pod(containerStatuses=[container(state={"waiting": {"reason": reason}})]), pod("mimir-1")])
+    found = rollouts.hopeless([pod(containerStatuses=[container(state={"waiting": {"reason": reason}})]), pod("mimir-1")])
     assert found == ([f"mimir-0: mimir: {reason}"] if hopeless else [])
 
 
 def test_a_workload_whose_pods_are_not_allowed_says_why() -> None:
     message = 'pods "mimir-0" is forbidden: no PriorityClass with name high was found'
     event = {"involvedObject": {"kind": "StatefulSet", "name": "mimir"}, "reason": "FailedCreate", "message": message}
-    assert _workloads.waiting_reasons([], [event], []) == f"StatefulSet mimir: {message}"
+    assert rollouts.waiting_reasons([], [event], []) == f"StatefulSet mimir: {message}"
 
 
 def pod(name: str = "mimir-0", ready: str = "False", **status: Any) -> dict[str, Any]:
@@ -226,11 +226,11 @@ def container(**state: Any) -> dict[str, Any]:
     ],
 )
 def test_why_a_pod_waits(status: dict[str, Any], why: str) -> None:
-    assert _workloads.waiting_pods([pod("ok", ready="True"), pod(**status)]) == [{"name": "mimir-0", "why": why}]
+    assert rollouts.waiting_pods([pod("ok", ready="True"), pod(**status)]) == [{"name": "mimir-0", "why": why}]
 
 
 def test_a_pod_without_a_status_waits_for_an_unknown_reason() -> None:
-    assert _workloads.waiting_pods([{"metadata": {"name": "new"}}]) == [{"name": "new", "why": "unknown"}]
+    assert rollouts.waiting_pods([{"metadata": {"name": "new"}}]) == [{"name": "new", "why": "unknown"}]
 
 
 def test_reasons_come_with_the_events_and_the_last_lines_of_the_pod_and_of_no_other() -> None:
@@ -240,46 +240,15 @@ def test_reasons_come_with_the_events_and_the_last_lines_of_the_pod_and_of_no_ot
         for number in range(5)
     ]
     logs = [{"item": "mimir-0", "log": "\n".join(f"line {number}" for number in range(20))}, {"item": "loki-0", "log": "other"}]
-    lines = _workloads.waiting_reasons([pod(phase="Running"), pod("loki-0", ready="True")], events, logs).splitlines()
+    lines = rollouts.waiting_reasons([pod(phase="Running"), pod("loki-0", ready="True")], events, logs).splitlines()
     assert lines[0] == "pod mimir-0 is not ready: Running"
     assert lines[1:4] == [f"  event Unhealthy: probe {number}" for number in (2, 3, 4)]
     assert lines[4:] == [f"  log: line {number}" for number in range(10, 20)]
 
 
 def test_a_pod_whose_log_could_not_be_read_has_reasons_all_the_same() -> None:
-    assert "mimir-0" in _workloads.waiting_reasons([pod(phase="Pending")], [], [{"item": "mimir-0", "failed": True}])
+    assert "mimir-0" in rollouts.waiting_reasons([pod(phase="Pending")], [], [{"item": "mimir-0", "failed": True}])
 
 
 def test_when_all_became_ready_meanwhile_it_says_so() -> None:
-    assert "run the playbook again" in _workloads.waiting_reasons([pod(ready="True")], [], [])
-
-
-def changed(kind: str, before: Any, after: Any) -> dict[str, Any]:
-    return {
-        "changed": True,
-        "method": "update",
-        "result": {"kind": kind, "metadata": {"name": "x"}},
-        "diff": {"before": before, "after": after},
-    }
-
-
-def test_changes_are_told_field_by_field() -> None:
-    one = changed("StatefulSet", {"spec": {"replicas": 2, "same": 1}}, {"spec": {"replicas": 3, "same": 1, "args": ["a"]}})
-    assert _workloads.object_changes(one) == ["StatefulSet x: update", "  spec.args[0]: None -> 'a'", "  spec.replicas: 2 -> 3"]
-
-
-def test_of_several_objects_only_those_that_changed_are_told() -> None:
-    results = [changed("Service", {"a": 1}, {"a": 2}), {**changed("Service", {}, {}), "changed": False}]
-    assert _workloads.object_changes({"changed": True, "result": {"results": results}}) == ["Service x: update", "  a: 1 -> 2"]
-
-
-def test_what_the_api_server_counts_is_no_change_of_its_own() -> None:
-    one = changed(
-        "Service", {"metadata": {"generation": 1, "resourceVersion": "7"}}, {"metadata": {"generation": 2, "resourceVersion": "8"}}
-    )
-    assert _workloads.object_changes(one) == ["Service x: update"]
-
-
-def test_a_secret_is_named_and_its_values_are_not() -> None:
-    lines = _workloads.object_changes(changed("Secret", {"data": {"password": "b2xk"}}, {"data": {"password": "bmV3"}}))
-    assert lines == ["Secret x: update"]
+    assert "run the playbook again" in rollouts.waiting_reasons([pod(ready="True")], [], [])

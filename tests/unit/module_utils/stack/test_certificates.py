@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.observability.stack.plugins.plugin_utils import _certificates
+from ansible_collections.observability.stack.plugins.module_utils.stack import certificates
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -89,7 +89,7 @@ def server_secret(
 
 
 def plan(*secrets: dict[str, Any], hosts: Sequence[str] = HOSTS, after: float = 0) -> dict[str, Any]:
-    return _certificates.certificate_plan([secret("other", {}), *secrets], NAME, hosts, "example.com", NOW + days(after))
+    return certificates.certificate_plan([secret("other", {}), *secrets], NAME, hosts, "example.com", NOW + days(after))
 
 
 def test_what_is_right_stays_as_it_is() -> None:
@@ -200,7 +200,7 @@ def test_a_secret_of_somebody_else_is_named_and_left_alone(foreign: dict[str, An
     for secrets in ((authority_secret(), server_secret(**foreign)), (authority_secret(**foreign), server_secret())):
         found = plan(*secrets)
         assert f"Secret {NAME}" in found["foreign"]
-        assert "ingress_nginx_tls_source: existing" in found["foreign"]
+        assert "ingress_tls_source: existing" in found["foreign"]
 
 
 def test_no_key_is_in_what_is_shown() -> None:

@@ -41,17 +41,17 @@ class Run:
     model: dict[str, Any]
 
 
-def run(folder: Path, playbook: Path | None = None, **variables: Any) -> Run:
+def run(directory: Path, playbook: Path | None = None, **variables: Any) -> Run:
     """Run a playbook (by default one that checks and nothing else) on an inventory of one cluster with these variables."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
-    (folder / "check.yml").write_text(CHECK)
-    model = folder / "model.json"
+    (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
+    (directory / "check.yml").write_text(CHECK)
+    model = directory / "model.json"
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("ansible-playbook")),
-            str(playbook or folder / "check.yml"),
-            f"--inventory={folder / 'hosts.yml'}",
+            str(playbook or directory / "check.yml"),
+            f"--inventory={directory / 'hosts.yml'}",
             f"--extra-vars=model_file={model}",
         ],
         cwd=ROOT,
@@ -126,7 +126,7 @@ def test_a_variable_that_cannot_be_evaluated_is_named(tmp_path: Path, expression
     assert not done.model
 
 
-def test_a_component_without_what_it_needs_is_refused(tmp_path: Path) -> None:
+def test_a_component_without_what_it_needs_is_rejected(tmp_path: Path) -> None:
     done = run(tmp_path, observability_cluster_name="north", prometheus_enabled=False, loki_enabled=False)
     assert done.code != 0
     assert "mimir_enabled is True; it needs at least one of prometheus_enabled" in done.output

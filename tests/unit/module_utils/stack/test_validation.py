@@ -1,4 +1,4 @@
-"""What an inventory may say, and how a mistake is refused."""
+"""What an inventory may say, and how a mistake is rejected."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.observability.stack.plugins.plugin_utils import _stack, _wiring
+from ansible_collections.observability.stack.plugins.module_utils.stack import validation
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
+from ansible_collections.observability.stack.plugins.module_utils.stack.components import module
+from ansible_collections.observability.stack.plugins.module_utils.stack.images import reference
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.units import seconds, size_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.inventories import combinations, load, stack, values
+from tests.inventories import combinations, load, problems, stack, values
 
 VERSIONS = load("versions.yml")
-
-
-def problems(**changes: Any) -> list[str]:
-    """Return what is wrong with an inventory, a sentence each."""
-    try:
-        stack(**changes)
-    except _stack.InventoryError as error:
-        return error.problems
-    return []
 
 
 def test_the_defaults_and_a_name_for_the_cluster_are_an_inventory() -> None:
     model = stack(observability_cluster_name="north")
     assert model.cluster_name == "north"
-    assert set(model.enabled) == {name for name in _stack.NEEDS if values()[f"{name}_enabled"]}
+    assert set(model.enabled) == {name for name in CATALOGUE if values()[f"{name}_enabled"]}
     assert model.replicas["prometheus"] == 2
     assert model.replicas["otel_collector"] == 2
     assert model.hosts["grafana"] == "grafana.example.com"
@@ -99,16 +95,16 @@ def test_the_defaults_and_a_name_for_the_cluster_are_an_inventory() -> None:
         ("alloy_log_queue_size", "4GB", "like 4Gi"),
         ("alloy_log_queue_size", 4, "like 4Gi"),
         ("alloy_log_queue_size", "63Mi", "64Mi or more"),
-        ("ingress_nginx_dialect", "traefik", "f5, community"),
-        ("ingress_nginx_class", "a b", "lower-case"),
-        ("ingress_nginx_open_paths", {"alloy": ["/x"]}, "grafana, prometheus, loki, mimir"),
-        ("ingress_nginx_open_paths", {"mimir": "/api"}, "list of paths"),
-        ("ingress_nginx_open_paths", {"mimir": ["api"]}, "start with '/'"),
-        ("ingress_nginx_open_paths", {"mimir": ["/api/../x"]}, "path"),
-        ("ingress_nginx_open_paths", {"mimir": ["/a b"]}, "path"),
+        ("ingress_controller", "traefik", "f5, community"),
+        ("ingress_class", "a b", "lower-case"),
+        ("ingress_open_paths", {"alloy": ["/x"]}, "mimir, loki, prometheus, grafana"),
+        ("ingress_open_paths", {"mimir": "/api"}, "list of paths"),
+        ("ingress_open_paths", {"mimir": ["api"]}, "start with '/'"),
+        ("ingress_open_paths", {"mimir": ["/api/../x"]}, "path"),
+        ("ingress_open_paths", {"mimir": ["/a b"]}, "path"),
     ],
 )
-def test_a_mistake_is_refused_once_with_variable_value_and_what_is_right(variable: str, value: Any, right: str) -> None:
+def test_a_mistake_is_rejected_once_with_variable_value_and_what_is_right(variable: str, value: Any, right: str) -> None:
     found = problems(**{variable: value})
     assert len(found) == 1
     assert right in found[0]
@@ -133,7 +129,7 @@ def test_a_mistake_is_refused_once_with_variable_value_and_what_is_right(variabl
         (["prometheus", "mimir", "loki"], "grafana"),
     ],
 )
-def test_a_component_without_what_it_needs_is_refused(switched_off: list[str], component: str) -> None:
+def test_a_component_without_what_it_needs_is_rejected(switched_off: list[str], component: str) -> None:
     switches = {f"{name}_enabled": False for name in switched_off}
     found = problems(**switches, **{f"{component}_enabled": True})
     assert any(text.startswith(f"{component}_enabled is True") for text in found)
@@ -141,7 +137,7 @@ def test_a_component_without_what_it_needs_is_refused(switched_off: list[str], c
 
 def test_all_mistakes_are_told_at_once() -> None:
     wrong = {"observability_cluster_name": "", "prometheus_replicas": 1, "loki_host": "x..y", "mimir_storage_size": "big"}
-    with pytest.raises(_stack.InventoryError) as raised:
+    with pytest.raises(InventoryError) as raised:
         stack(**wrong)
     assert {text.split()[0] for text in raised.value.problems} == set(wrong)
     assert "4 problems" in str(raised.value)
@@ -152,24 +148,24 @@ def test_all_mistakes_are_told_at_once() -> None:
     ("duration", "expected"), [("15s", 15), ("10m", 600), ("1h30m", 5400), ("2d", 172800), ("1d1h1m1s", 90061), ("0s", 0)]
 )
 def test_a_duration_is_read_as_prometheus_reads_it(duration: str, expected: int) -> None:
-    assert _stack.seconds(duration) == expected
+    assert seconds(duration) == expected
 
 
 @pytest.mark.parametrize(("size", "expected"), [("1Ki", 1024), ("3Mi", 3 * 2**20), ("10Gi", 10 * 2**30), ("2Ti", 2 * 2**40)])
 def test_a_size_is_read_as_kubernetes_reads_it(size: str, expected: int) -> None:
-    assert _stack.size_bytes(size) == expected
+    assert size_bytes(size) == expected
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "0Gi", "10", "10GB", "1.5Gi", "-1Gi"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_what_is_no_size_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="no size"):
-        _stack.size_bytes(text)
+        size_bytes(text)
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "1m1h", "-5s", "1.5h", "5 s", "5S", "1w2"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_what_is_no_duration_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="no duration"):
-        _stack.seconds(text)
+        seconds(text)
 
 
 @pytest.mark.parametrize(
@@ -184,18 +180,18 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     ],
 )
 def test_an_image_reference(entry: dict[str, str], registry: str, expected: str) -> None:
-    assert _stack.reference(entry, registry) == expected
+    assert reference(entry, registry) == expected
 
 
 def test_the_model_survives_its_way_through_ansible() -> None:
     for model in combinations():
-        assert _stack.Stack.from_dict(json.loads(json.dumps(model.to_dict()))) == model
+        assert Stack.from_dict(json.loads(json.dumps(model.to_dict()))) == model
 
 
 @pytest.mark.parametrize("model", [{}, None, [], {"namespace": "x"}, {**stack().to_dict(), "more": 1}])
-def test_something_else_than_the_model_is_refused(model: Any) -> None:
+def test_something_else_than_the_model_is_rejected(model: Any) -> None:
     with pytest.raises(ValueError, match="checked model"):
-        _stack.Stack.from_dict(model)
+        Stack.from_dict(model)
 
 
 # Whatever people write: nearly right words, and structures that YAML makes of a slip.
@@ -204,7 +200,7 @@ _WORDS = st.sampled_from(
      "a.b", "a..b", "/x", "//", "/a/../b", "$x", "{{ x }}", "mimir", "latest", "sha256:" + "a" * 64, "localhost/x", "ü", "\n", "a\n"]
 )  # fmt: skip
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | _WORDS
-_KEYS = st.text(max_size=5) | st.integers() | st.booleans() | st.none() | st.sampled_from([*_stack.NEEDS, "image", "tag", "digest"])
+_KEYS = st.text(max_size=5) | st.integers() | st.booleans() | st.none() | st.sampled_from([*CATALOGUE, "image", "tag", "digest"])
 _JUNK = st.recursive(_SCALARS, lambda children: st.lists(children, max_size=3) | st.dictionaries(_KEYS, children, max_size=3), max_leaves=6)
 _IMAGES = st.dictionaries(
     st.sampled_from(sorted(VERSIONS)), st.dictionaries(st.sampled_from(["image", "tag", "digest"]), _SCALARS), max_size=3
@@ -214,25 +210,28 @@ _CHANGES = st.dictionaries(st.sampled_from(_VARIABLES), _JUNK, min_size=1, max_s
     {"observability_images": _IMAGES, "observability_image_registry": _SCALARS}
 )
 _DEFAULTS = values()
+# What the settings of a component take beside the model.
+INPUTS: dict[str, dict[str, Any]] = {
+    "otel_collector": {"resources": {"limits": {"memory": "1Gi"}}},
+    "grafana": {"secrets": {}},
+    "ingress": {"auth_secret": "x", "issuer": {"name": "x"}},
+}
 
 
 @settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(_CHANGES)
-def test_junk_is_refused_by_name_or_harmless(changes: dict[str, Any]) -> None:
-    refused: list[str] = []
+def test_junk_is_rejected_by_name_or_harmless(changes: dict[str, Any]) -> None:
+    rejected: list[str] = []
     try:
-        model = _stack.parse({**_DEFAULTS, **changes}, VERSIONS)
-    except _stack.InventoryError as error:
-        refused = error.problems
-    if refused:
-        assert all(text.split()[0] in _DEFAULTS for text in refused)
+        model = validation.parse({**_DEFAULTS, **changes}, VERSIONS)
+    except InventoryError as error:
+        rejected = error.problems
+    if rejected:
+        assert all(text.split()[0] in _DEFAULTS for text in rejected)
         return
-    assert _stack.Stack.from_dict(json.loads(json.dumps(model.to_dict()))) == model
+    assert Stack.from_dict(json.loads(json.dumps(model.to_dict()))) == model
     # What the manifests print without quotes is read back as it was.
     for name in (model.namespace, model.storage_class, model.tls_secret, *model.images.values()):
         assert yaml.safe_load(f"x: {name}")["x"] == (name or None)
-    assert _wiring.scrape_jobs(model)
-    assert len(_wiring.push_endpoints(model, "alloy")) == (model.replicas["prometheus"] if model.has("prometheus") else 0)
-    _wiring.otlp_exporters(model)
-    _wiring.data_sources(model)
-    _wiring.ingress_routes(model)
+    for component in model.installed():
+        module(component).settings(model, **INPUTS.get(component, {}))

@@ -8,24 +8,16 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _stack, _wiring
+from ansible_collections.observability.stack.plugins.module_utils.stack import placement, placing, pod_keys
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.inventories import load, stack, values
+from tests.inventories import load, problems, stack, values
 
-COMPONENTS = tuple(_stack.NEEDS)
 VALUES, VERSIONS, MODEL = values(), load("versions.yml"), stack()
 OPTIONS = load("roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]["options"]
-
-
-def problems(**changes: Any) -> list[str]:
-    """Return what is wrong with an inventory, a sentence each."""
-    try:
-        _stack.parse({**VALUES, **changes}, VERSIONS)
-    except _stack.InventoryError as error:
-        return error.problems
-    return []
 
 
 # --- What an inventory may say ------------------------------------------------------------------------------------------
@@ -79,10 +71,6 @@ def problems(**changes: Any) -> list[str]:
         ("loki_pod", {"extra_mounts": [{"name": "x", "mountPath": "/y"}]}, "its volume 'x' should be one of extra_volumes"),
         ("loki_pod", {"extra_mounts": [{"name": "x", "mountPath": "y"}]}, "a mountPath that begins with /"),
         ("observability_spread", "never", "one of preferred, required"),
-        ("alloy_max_unavailable", 0, "10%, or a number"),
-        ("alloy_max_unavailable", "0%", "10%, or a number"),
-        ("alloy_max_unavailable", "3", "without quotes"),
-        ("alloy_max_unavailable", True, "10%, or a number"),
     ],
 )
 def test_a_wrong_placing_is_rejected_by_name(variable: str, value: Any, words: str) -> None:
@@ -92,18 +80,13 @@ def test_a_wrong_placing_is_rejected_by_name(variable: str, value: Any, words: s
     assert words in found[0]
 
 
-@pytest.mark.parametrize("value", [1, 20, "1%", "100%"])
-def test_a_number_or_a_share_of_the_nodes_may_be_unavailable(value: Any) -> None:
-    assert not problems(alloy_max_unavailable=value)
-
-
 def test_all_problems_are_told_at_once() -> None:
     found = problems(observability_pod={"x": 1, "priority_class": 2}, loki_pod=None, mimir_pod={"extra_args": ["-target=x"]})
     assert [problem.split()[0] for problem in found] == ["observability_pod", "observability_pod", "mimir_pod", "loki_pod"]
 
 
-def test_labels_of_ours_are_those_of_the_wiring() -> None:
-    for label in _wiring.labels(stack(), "loki"):
+def test_labels_of_the_stack_are_those_of_its_objects() -> None:
+    for label in labels(stack(), "loki"):
         assert problems(loki_pod={"pod_labels": {label: "x"}})
 
 
@@ -140,18 +123,18 @@ def test_what_holds_for_the_stack_is_merged_in_and_the_component_wins() -> None:
     }
     assert model.pods["mimir"]["storage_class"] == "slow"
     assert "storage_class" not in model.pods["alloy"]
-    assert _placing.storage_classes(model) == {"slow": "observability_storage_class", "fast": "loki_pod.storage_class"}
+    assert placing.storage_classes(model) == {"slow": "observability_storage_class", "fast": "loki_pod.storage_class"}
 
 
 def test_without_a_name_the_volumes_are_of_the_default_class() -> None:
-    assert _placing.storage_classes(stack()) == {"": "observability_storage_class"}
+    assert placing.storage_classes(stack()) == {"": "observability_storage_class"}
 
 
 def test_the_keys_are_those_that_are_documented_and_typed() -> None:
     types = {"labels": "dict", "annotations": "dict", "object": "dict", "name": "str"}
     elements = {"objects": "dict", "names": "str", "flags": "str"}
     assert {name: (option["type"], option.get("elements")) for name, option in OPTIONS.items()} == {
-        name: (types.get(key.shape, "list"), elements.get(key.shape)) for name, key in _placing.KEYS.items()
+        name: (types.get(key.shape, "list"), elements.get(key.shape)) for name, key in pod_keys.KEYS.items()
     }
 
 
@@ -200,7 +183,7 @@ CLAIM, STATEFUL_SET, DEPLOYMENT, SINGLE, DAEMON_SET = 2, 3, 4, 5, 6
 
 def placed(pod: dict[str, Any], objects: list[dict[str, Any]] | None = None, **changes: Any) -> list[dict[str, Any]]:
     model = dataclasses.replace(MODEL, **changes)
-    return _placing.placed(model, "loki", OBJECTS if objects is None else objects, pod)
+    return placement.placed(model, "loki", OBJECTS if objects is None else objects, pod)
 
 
 def pod_spec(item: dict[str, Any]) -> dict[str, Any]:
@@ -314,13 +297,13 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def _values(key: _placing.Key) -> st.SearchStrategy[Any]:
+def _values(key: pod_keys.Key) -> st.SearchStrategy[Any]:
     if key.shape != "objects":
         return _VALUES[key.shape]
     return st.lists(_words, unique=True, max_size=2).map(lambda names: [{key.identity or "key": name} for name in names])
 
 
-_PODS = st.fixed_dictionaries({}, optional={name: _values(key) for name, key in _placing.KEYS.items()})
+_PODS = st.fixed_dictionaries({}, optional={name: _values(key) for name, key in pod_keys.KEYS.items()})
 
 
 def keeps(before: Any, after: Any) -> bool:
@@ -341,9 +324,9 @@ def test_a_template_loses_nothing_and_a_second_time_changes_nothing(pod: dict[st
     assert placed(pod, once) == once
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", CATALOGUE)
 def test_without_a_word_from_the_site_only_linux_and_the_spread_are_added(component: str) -> None:
-    found = _placing.placed(MODEL, component, OBJECTS, {})
+    found = placement.placed(MODEL, component, OBJECTS, {})
     for item in found[STATEFUL_SET:]:
         assert pod_spec(item).pop("nodeSelector") == {"kubernetes.io/os": "linux"}
         pod_spec(item).pop("topologySpreadConstraints", None)
@@ -353,7 +336,7 @@ def test_without_a_word_from_the_site_only_linux_and_the_spread_are_added(compon
 _JUNK = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from([*_placing.KEYS, "name", "key", "x"]), inner, max_size=3)
+        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from([*pod_keys.KEYS, "name", "key", "x"]), inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -364,7 +347,7 @@ def test_junk_is_rejected_with_a_sentence_or_can_be_applied(everywhere: Any, own
     found = problems(observability_pod=everywhere, loki_pod=own)
     assert all(text.split()[0] in ("observability_pod", "loki_pod") for text in found)
     if not found:
-        merged, _ = _placing.pods({**VALUES, "observability_pod": everywhere, "loki_pod": own}, COMPONENTS)
+        merged, _ = placing.pods({**VALUES, "observability_pod": everywhere, "loki_pod": own})
         placed(merged["loki"])
 
 
