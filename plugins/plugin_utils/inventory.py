@@ -68,7 +68,9 @@ class Known:
         return (self.specs.keys() | validation.STACK_DEFAULTS.keys()) - INTERNAL
 
 
+@functools.cache
 def _read(path: str) -> Any:
+    """Return the content of a YAML file of the collection, which nobody changes."""
     return yaml_load((ROOT / path).read_text(encoding="utf-8"))
 
 
@@ -195,6 +197,8 @@ def _typed(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
                 problem = " and ".join(result.error_messages)
             except TypeError:  # Ansible sorts the keys that it does not know
                 problem = "every key in it should be text"
+            except OverflowError:  # Ansible makes whole numbers of others, and infinity is none
+                problem = "it should be a whole number"
         if problem:
             yield wrong(name, "", value, problem)
             values[name] = known().defaults.get(name)

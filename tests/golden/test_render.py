@@ -24,8 +24,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.observability.stack.plugins.plugin_utils import _placing, _stack
-from ansible_collections.observability.stack.plugins.plugin_utils._wiring import ARROWS
+from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, graph, placing
+from ansible_collections.observability.stack.plugins.module_utils.stack.connections import CONNECTIONS
+from ansible_collections.observability.stack.plugins.module_utils.stack.units import size_bytes
 
 from tests.inventories import ROOT, load, values
 from tools import schemas
@@ -52,7 +53,7 @@ def render(source: Path, folder: Path) -> None:
             "playbooks/render.yml",
             f"--inventory={source}",
             "--extra-vars",
-            f'{{"render_folder": "{folder}/{{{{ inventory_hostname }}}}"}}',
+            f'{{"render_directory": "{folder}/{{{{ inventory_hostname }}}}"}}',
         ],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},
@@ -325,10 +326,10 @@ def test_pods_run_on_linux_and_what_they_write_has_a_limit(cluster: str, rendere
         if cluster == BASE:
             for container in pod.containers:
                 resources = container["resources"]
-                limit = _stack.size_bytes(resources["limits"]["ephemeral-storage"])
-                assert limit >= _stack.size_bytes(resources["requests"]["ephemeral-storage"])
+                limit = size_bytes(resources["limits"]["ephemeral-storage"])
+                assert limit >= size_bytes(resources["requests"]["ephemeral-storage"])
                 # A log file that the kubelet keeps counts as well.
-                assert limit > sum(_stack.size_bytes(volume["sizeLimit"]) for volume in empty), pod.component
+                assert limit > sum(size_bytes(volume["sizeLimit"]) for volume in empty), pod.component
 
 
 @pytest.mark.parametrize("cluster", [cluster for cluster in CLUSTERS if cluster != "most_variables"])
@@ -349,8 +350,8 @@ def test_what_a_site_must_not_set_is_known_before_anything_is_rendered(cluster: 
         for name, listed in found.items():
             own = [value for value in listed if not str(value).startswith("--enable-feature=")]
             asked = {name: dict.fromkeys(own, "x") if isinstance(listed, dict) else own}
-            rejected = list(_placing.clashes(f"{pod.component}_pod", asked, pod.component))
-            assert len(rejected) == len(own), f"{pod.component}: _placing.OWN lacks some of {name}: {own}; it has {rejected}"
+            rejected = list(placing.clashes(f"{pod.component}_pod", asked, pod.component))
+            assert len(rejected) == len(own), f"{pod.component}: OWN lacks some of {name}: {own}; it has {rejected}"
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -359,8 +360,9 @@ def test_what_has_a_volume_or_an_account_of_its_own_is_known(cluster: str, rende
         claimed = "volumeClaimTemplates" in pod.workload["spec"] or any(
             "persistentVolumeClaim" in item for item in pod.spec.get("volumes", [])
         )
-        assert claimed == (pod.component in _placing.VOLUMES)
-        assert ("serviceAccountName" in pod.spec) == (pod.component not in _placing.NO_ACCOUNT)
+        row = catalogue.component(pod.component)
+        assert claimed == row.volume
+        assert ("serviceAccountName" in pod.spec) == row.account
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -423,21 +425,18 @@ def test_everything_is_reached_over_each_ip_version_that_the_cluster_has(cluster
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_a_removal_knows_every_object_and_lets_each_component_deliver_what_it_holds(cluster: str, rendered: Rendered) -> None:
-    rows = load("roles/common/vars/main.yml")["__common_kinds"]
-
-    def turn(item: dict[str, Any]) -> int:
-        name = item["metadata"]["labels"]["app.kubernetes.io/component"]
-        turns = [turn for turn, row in enumerate(rows) if row["kind"] == item["kind"] and row.get("component", name) == name]
-        assert turns, f"a removal would leave {item['kind']} {item['metadata']['name']}"
-        return turns[0]
-
+    rows = {row["kind"]: row for row in load("roles/common/vars/main.yml")["__common_kinds"]}
     for _, item in objects_of(cluster, rendered):
-        row = rows[turn(item)]
+        assert item["kind"] in rows, f"a removal would leave {item['kind']} {item['metadata']['name']}"
+        row = rows[item["kind"]]
         assert (row["api_version"], row["namespaced"]) == (item["apiVersion"], "namespace" in item["metadata"])
-    turns = {pod.component: turn(pod.workload) for pod in pods_of(cluster, rendered)}
-    for arrow in ARROWS:
-        if turns.keys() >= {arrow.source, arrow.target}:
-            assert turns[arrow.source] < turns[arrow.target], arrow.name
+    turns = {component: turn for turn, wave in enumerate(graph.removal_waves()) for component in wave}
+    for pod in pods_of(cluster, rendered):
+        assert rows[pod.workload["kind"]]["workload"]
+        assert pod.component in turns
+    for row in CONNECTIONS:
+        if row.purpose == "push" and turns.keys() >= {row.source, row.target}:
+            assert turns[row.source] < turns[row.target], row.name
 
 
 # --- what the components take -----------------------------------------------------------------------------------------

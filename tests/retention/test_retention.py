@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from ansible_collections.observability.stack.plugins.module_utils.verify import stores
+from ansible_collections.observability.stack.plugins.module_utils.verify import maintenance, stores
 
 from tests.retention.pods import Objects, Pod, wait_for
 from tools.lab.images import Image
@@ -42,10 +42,10 @@ class Outcome:
     log: str
 
 
-def size(folder: Path) -> int:
-    """Return the bytes of the files in a folder; one that goes while it is looked at counts nothing."""
+def size(directory: Path) -> int:
+    """Return the bytes of the files in a directory; one that goes while it is looked at counts nothing."""
     total = 0
-    for path in folder.rglob("*"):
+    for path in directory.rglob("*"):
         try:
             total += path.stat().st_size if path.is_file() else 0
         except FileNotFoundError:
@@ -55,7 +55,7 @@ def size(folder: Path) -> int:
 
 def metrics(pod: Pod, component: str) -> dict[tuple[str, str, stores.Labels], float]:
     """Return what verification reads of a store's compactor."""
-    shown = stores.exposition(pod.request("GET", "/metrics").text, stores.DUTY_METRICS[component])
+    shown = stores.exposition(pod.request("GET", "/metrics").text, maintenance.TASK_METRICS[component])
     return {("pod-0", name, labels): value for (name, labels), value in shown.items()}
 
 
@@ -88,10 +88,10 @@ def lines(pod: Pod, stream: str, at: float) -> int:
     return sum(len(entry["values"]) for entry in found)
 
 
-def loki(objects: Objects, image: Image, folder: Path, *without: str) -> Outcome:
+def loki(objects: Objects, image: Image, directory: Path, *without: str) -> Outcome:
     """Let a Loki apply its retention to what is five days old."""
-    folder.mkdir()
-    pod = Pod(objects, image, folder, without=without)
+    directory.mkdir()
+    pod = Pod(objects, image, directory, without=without)
     now = time.time()
     chunks = pod.volume("data") / "chunks"
     with pod.running():
@@ -100,7 +100,7 @@ def loki(objects: Objects, image: Image, folder: Path, *without: str) -> Outcome
         push_lines(pod, "new", now - 10)
     # Its shutdown has written every chunk and the index.
     before = size(chunks)
-    retention, _ = stores.DUTIES["loki"]
+    retention, _ = maintenance.TASKS["loki"]
     with pod.running(*LOKI):
         pod.wait_ready()
 
@@ -149,10 +149,10 @@ def samples(pod: Pod, name: str, at: float) -> int:
     return sum(len(entry["values"]) for entry in found)
 
 
-def mimir(objects: Objects, image: Image, folder: Path) -> Outcome:
+def mimir(objects: Objects, image: Image, directory: Path) -> Outcome:
     """Let a Mimir apply its retention to what is five days old."""
-    folder.mkdir()
-    pod = Pod(objects, image, folder)
+    directory.mkdir()
+    pod = Pod(objects, image, directory)
     now = time.time() - SAMPLES / 10
     blocks = pod.volume("data") / "blocks"
     with pod.running():
@@ -173,14 +173,14 @@ def mimir(objects: Objects, image: Image, folder: Path) -> Outcome:
 @pytest.fixture(scope="module")
 def outcomes(rendered: dict[str, Objects], image: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """Run all three at once: most of the time each of them waits."""
-    folder = tmp_path_factory.mktemp("pods")
+    directory = tmp_path_factory.mktemp("pods")
     with ThreadPoolExecutor() as pool:
         runs = {}
         if "loki" in image:
-            runs["loki"] = pool.submit(loki, rendered["loki"], image["loki"], folder / "loki")
-            runs["loki without /tmp"] = pool.submit(loki, rendered["loki"], image["loki"], folder / "without", "temporary")
+            runs["loki"] = pool.submit(loki, rendered["loki"], image["loki"], directory / "loki")
+            runs["loki without /tmp"] = pool.submit(loki, rendered["loki"], image["loki"], directory / "without", "temporary")
         if "mimir" in image:
-            runs["mimir"] = pool.submit(mimir, rendered["mimir"], image["mimir"], folder / "mimir")
+            runs["mimir"] = pool.submit(mimir, rendered["mimir"], image["mimir"], directory / "mimir")
         return {name: run.result() for name, run in runs.items()}
 
 
@@ -193,7 +193,7 @@ def test_what_is_older_than_the_retention_goes_and_the_disk_gets_smaller(store: 
     assert (outcome.old, outcome.new) == (0, count)
     # Half of it was old; the rest is an index here and a mark there.
     assert outcome.after < 0.7 * outcome.before
-    assert stores.neglected(stores.DUTIES[store], outcome.page, time.time()) == []
+    assert maintenance.neglected(maintenance.TASKS[store], outcome.page, time.time()) == []
 
 
 @pytest.mark.needs("loki")
@@ -201,7 +201,7 @@ def test_without_a_place_for_temporary_files_loki_keeps_everything_and_verificat
     outcome = outcomes["loki without /tmp"]
     assert (outcome.old, outcome.new) == (LINES, LINES)
     assert "read-only file system" in outcome.log
-    (problem,) = stores.neglected(stores.DUTIES["loki"], outcome.page, time.time())
+    (problem,) = maintenance.neglected(maintenance.TASKS["loki"], outcome.page, time.time())
     assert "retention has failed" in problem
 
 
@@ -210,4 +210,4 @@ def test_verification_reads_metrics_that_the_store_has(store: str, count: int, o
     assert count
     shown = {name for _, name, _ in outcomes[store].page}
     # A failure is counted in a series of its own, which is there once there was one.
-    assert {stores.STARTED, *(duty.success for duty in stores.DUTIES[store])} <= shown
+    assert {maintenance.STARTED, *(task.success for task in maintenance.TASKS[store])} <= shown

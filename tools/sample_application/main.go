@@ -1,7 +1,7 @@
 // Command sample-application makes numbered events, one per interval, and sends each over every path into the
-// observability stack, so that what is lost or doubled on the way can be counted.
+// observability stack, so that what is lost or duplicated on the way can be counted.
 //
-// An event that is pushed is repeated, in order, until its receiver has acknowledged it. /status tells at any time how many
+// An event that is pushed is repeated, in order, until its receiver has acknowledged it. /status shows at any time how many
 // events each path has had. Events go to stdout, everything else that the program has to say goes to stderr.
 package main
 
