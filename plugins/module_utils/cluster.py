@@ -31,7 +31,7 @@ Query = Sequence[tuple[str, str]]
 
 
 class ClusterError(Exception):
-    """The cluster could not be asked, or refused; the text is for people."""
+    """A request to the cluster failed; the text is for people."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Cluster:
         )
 
     def object(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it refuses.
+        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it is rejected.
 
         The body of a PATCH is a merge patch.
         """
@@ -213,7 +213,7 @@ class Cluster:
         return found
 
     def forward(self, pod: str, port: int) -> socket.socket:
-        """Return a connected socket to a port of a pod, through the API server. Raises ClusterError when that is refused."""
+        """Return a connected socket to a port of a pod, through the API server. Raises ClusterError when that fails."""
         # portforward() swaps a method of its client for the time of the call: one client for each.
         api = client.CoreV1Api(client.ApiClient(self._configuration))
         try:

@@ -45,15 +45,15 @@ BASE = "minimal"
 Rendered = dict[str, dict[str, list[dict[str, Any]]]]
 
 
-def render(source: Path, folder: Path) -> None:
-    """Render the clusters of an inventory, each into a folder of its name."""
+def render(source: Path, directory: Path) -> None:
+    """Render the clusters of an inventory, each into a directory of its name."""
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("ansible-playbook")),
             "playbooks/render.yml",
             f"--inventory={source}",
             "--extra-vars",
-            f'{{"render_directory": "{folder}/{{{{ inventory_hostname }}}}"}}',
+            f'{{"render_directory": "{directory}/{{{{ inventory_hostname }}}}"}}',
         ],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},
@@ -68,11 +68,11 @@ def render(source: Path, folder: Path) -> None:
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """Return cluster -> component -> objects, as playbooks/render.yml writes them."""
-    folder = tmp_path_factory.mktemp("rendered")
+    directory = tmp_path_factory.mktemp("rendered")
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda source: render(source, folder), SOURCES))
+        list(pool.map(lambda source: render(source, directory), SOURCES))
     return {
-        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((folder / cluster).iterdir())}
+        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((directory / cluster).iterdir())}
         for cluster in CLUSTERS
     }
 
@@ -128,13 +128,13 @@ def expected_files(cluster: str, rendered: Rendered) -> dict[str, str]:
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_an_inventory_renders_to_what_is_expected(cluster: str, rendered: Rendered, request: pytest.FixtureRequest) -> None:
     files = expected_files(cluster, rendered)
-    folder = EXPECTED / cluster
+    directory = EXPECTED / cluster
     if request.config.getoption("--update-golden"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
         for name, text in files.items():
-            (folder / name).write_text(text)
-    found = {path.name: path.read_text() for path in folder.iterdir()} if folder.exists() else {}
+            (directory / name).write_text(text)
+    found = {path.name: path.read_text() for path in directory.iterdir()} if directory.exists() else {}
     for name in sorted(files.keys() | found.keys()):
         assert files.get(name) == found.get(name), f"{cluster}/{name} differs; if that is meant, write it with --update-golden"
 
@@ -444,8 +444,8 @@ def test_a_removal_knows_every_object_and_lets_each_component_deliver_what_it_ho
 # --- what the components take -----------------------------------------------------------------------------------------
 
 
-def configuration(cluster: str, component: str, rendered: Rendered, folder: Path) -> list[str]:
-    """Write the files that a component mounts below `folder`, and return its arguments with the paths changed accordingly."""
+def configuration(cluster: str, component: str, rendered: Rendered, directory: Path) -> list[str]:
+    """Write the files that a component mounts below `directory`, and return its arguments with the paths changed accordingly."""
     if component not in rendered[cluster]:
         pytest.skip(f"{component} is switched off")
     maps = {item["metadata"]["name"]: item["data"] for item in rendered[cluster][component] if item["kind"] == "ConfigMap"}
@@ -454,7 +454,7 @@ def configuration(cluster: str, component: str, rendered: Rendered, folder: Path
     volumes = {volume["name"]: volume["configMap"]["name"] for volume in pod.spec["volumes"] if "configMap" in volume}
     for mount in pod.containers[-1]["volumeMounts"]:
         if mount["name"] in volumes:
-            place = folder / mount["mountPath"].strip("/")
+            place = directory / mount["mountPath"].strip("/")
             place.mkdir(parents=True)
             for name, text in maps[volumes[mount["name"]]].items():
                 (place / name).write_text(text.replace(mount["mountPath"], str(place)))
@@ -473,9 +473,9 @@ IN_IMAGES = {
 
 
 @pytest.fixture(autouse=True)
-def checked_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def checked_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Name the only directory that a program in a container is given, read-only."""
-    monkeypatch.setenv("CHECKED_FOLDER", str(tmp_path))
+    monkeypatch.setenv("CHECKED_DIRECTORY", str(tmp_path))
 
 
 @functools.cache
@@ -506,10 +506,10 @@ def binary(name: str) -> Path:
     reference = images.versions()[component]
     if reason := docker_lacks(reference):
         (pytest.fail if os.environ.get("PROVIDER") == "kind" else pytest.skip)(f"{missing}; {reason}")
-    folder = os.environ["CHECKED_FOLDER"]
-    script = Path(folder) / f"{name}-in-docker"
+    directory = os.environ["CHECKED_DIRECTORY"]
+    script = Path(directory) / f"{name}-in-docker"
     command = ["docker", "run", "--rm", "--network=none", "--security-opt=label=disable", f"--user={os.getuid()}:{os.getgid()}"]
-    command += [f"--volume={folder}:{folder}:ro", f"--entrypoint={path}", reference]
+    command += [f"--volume={directory}:{directory}:ro", f"--entrypoint={path}", reference]
     script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     script.chmod(0o755)
     return script
@@ -523,7 +523,7 @@ def accept(command: list[str | Path], **environment: str) -> None:
 
 @pytest.fixture
 def without_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what the lab has built, and what it was given."""
+    """Hide what the lab has built, and what it was given."""
 
     def none(name: str) -> Path:
         raise build.BuildError(f"{name} is not built")
@@ -595,7 +595,7 @@ def test_alloy_takes_its_configuration(cluster: str, rendered: Rendered, tmp_pat
 
 
 @pytest.mark.parametrize("program", ["promtool", "mimir", "loki", "otelcol-k8s"])
-def test_a_checker_refuses_a_misspelt_key(program: str, rendered: Rendered, tmp_path: Path) -> None:
+def test_a_checker_rejects_a_misspelt_key(program: str, rendered: Rendered, tmp_path: Path) -> None:
     component = {"promtool": "prometheus", "otelcol-k8s": "otel_collector"}.get(program, program)
     found = binary(program)
     arguments = configuration(BASE, component, rendered, tmp_path)

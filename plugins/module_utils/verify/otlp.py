@@ -1,6 +1,6 @@
 """One gauge sample and one log record as OTLP: JSON for HTTP, protobuf for gRPC, and the gRPC call over any connected socket.
 
-The messages are those of opentelemetry-proto 1.x; only the fields that a proof needs are written.
+The messages are those of opentelemetry-proto 1.x; only the fields that the verification needs are written.
 """
 
 from __future__ import annotations

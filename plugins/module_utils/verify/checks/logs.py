@@ -68,7 +68,7 @@ _LOG_BOUND = {
         "promised: no line lost by rotation, by outages up to observability_outage_horizon, or by orderly restarts; about 100 lines "
         "of a node per killed Alloy"
     ),
-    "api": "alloy_log_source is api: lines that are rotated away during an outage or a restart are lost",
+    "api": "alloy_log_source is api: lines that are rotated during an outage or a restart are lost",
 }
 
 
