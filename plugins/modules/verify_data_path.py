@@ -15,8 +15,9 @@ description:
     behind ends by itself, and is deleted by a run an hour or more later. The few samples and log lines stay in the stores.
   - Looks at the counters of silent loss as well (samples or lines that are rejected, dropped, stuck, or not deduplicated).
   - Fails only when the cluster cannot be asked at all. Whether a connection failed is in RV(connections), for the caller to judge.
+extends_documentation_fragment:
+  - observability.stack.access
 requirements:
-  - kubernetes (Python client)
   - h2 (HTTP/2, for OTLP over gRPC)
 attributes:
   check_mode:
@@ -27,12 +28,6 @@ options:
     description: The checked model of the inventory, C(observability_stack), as M(observability.stack.check_inventory) sets it.
     type: dict
     required: true
-  kubeconfig:
-    description: Path of the kubeconfig; the usual one when empty.
-    type: path
-  context:
-    description: Its context; the current one when empty.
-    type: str
   absent:
     description:
       - Components of which the real program does not run here, and why.
