@@ -140,7 +140,7 @@ def test_an_inventory_renders_to_what_is_expected(cluster: str, rendered: Render
 
 
 def test_the_variant_with_most_variables_has_all_of_them() -> None:
-    known = {name for name in values() if not name.startswith(("__", "common_")) and not name.endswith("_stack")}
+    known = {name for name in values() if not name.startswith(("__", "common_"))}
     # Read as text: a value may be one that only Ansible can read.
     given = re.findall(r"(?m)^(\w+):", (VARIANTS / "host_vars/most_variables.yml").read_text())
     assert set(given) == known
@@ -191,7 +191,7 @@ def test_every_object_follows_the_schema_of_kubernetes(cluster: str, rendered: R
     [{"issuer": {"name": "x"}}, {"dnsNames": []}, {"issuerRef": {}}, {"secretTemplate": {"labels": {"a": 1}}}],
 )
 def test_a_wrong_certificate_does_not_follow_its_schema(change: dict[str, Any], rendered: Rendered) -> None:
-    (certificate,) = (item for item in rendered["edge"]["ingress_nginx"] if item["kind"] == "Certificate")
+    (certificate,) = (item for item in rendered["edge"]["ingress"] if item["kind"] == "Certificate")
     with pytest.raises(jsonschema.ValidationError):
         schemas.validate({**certificate, "spec": {**certificate["spec"], **change}}, schemas.versions()[0])
 
@@ -199,7 +199,7 @@ def test_a_wrong_certificate_does_not_follow_its_schema(change: dict[str, Any], 
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_a_certificate_is_asked_for_once_and_has_every_host(cluster: str, rendered: Rendered) -> None:
     """Of several that share a Secret, cert-manager serves one."""
-    items = rendered[cluster].get("ingress_nginx", [])
+    items = rendered[cluster].get("ingress", [])
     certificates = [item["spec"] for item in items if item["kind"] == "Certificate"]
     assert len(certificates) == (cluster in ("edge", "most_variables", "production"))
     hosts = {host for item in items if item["kind"] == "Ingress" for tls in item["spec"].get("tls", []) for host in tls["hosts"]}
@@ -225,8 +225,10 @@ def test_every_object_is_ours_and_there_once(cluster: str, rendered: Rendered) -
         identity = (item["kind"], metadata.get("namespace"), metadata["name"])
         assert identity not in seen
         seen.add(identity)
-        # An Ingress belongs to the component that it leads to, and its name begins with that one's.
+        # An Ingress belongs to the component that it leads to, and its name begins with that one's; a policy to the pods that it is for.
         owner = metadata["name"].partition("-")[0] if item["kind"] == "Ingress" else component.replace("_", "-")
+        if item["kind"] == "NetworkPolicy" and metadata["name"] != "default-deny":
+            owner = metadata["name"]
         assert metadata["labels"]["app.kubernetes.io/name"] == owner, identity
         assert metadata["labels"]["app.kubernetes.io/part-of"] == "observability-stack"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "ansible"

@@ -11,10 +11,15 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-import h2.config
-import h2.connection
-import h2.events
-import h2.exceptions
+try:
+    import h2.config
+    import h2.connection
+    import h2.events
+    import h2.exceptions
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
 
 METRICS_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
