@@ -68,6 +68,10 @@ lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy, changelog fragments.
 	mypy
 	antsibull-changelog lint
 
+.PHONY: docs
+docs: $(VENV)/ready ## Writes the generated parts of the documentation.
+	python -m tools.generated
+
 .PHONY: sanity
 sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection holds.
 	python tools/sanity.py

@@ -18,7 +18,7 @@ SPEC = {
     "instance": {"type": "str", "required": True},
     "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
     "timeout": {"type": "int", "default": 600},
-    "kubeconfig": {"type": "str"},
+    "kubeconfig": {"type": "path"},
     "context": {"type": "str"},
 }
 

@@ -16,6 +16,8 @@ description:
   - Fails once nothing has become ready for O(timeout), with that line, the warnings about each pod that is not ready, and the last lines of
     its log. It fails at once when the image that a pod names is no valid one.
   - A cluster that does not answer is waited for as well.
+extends_documentation_fragment:
+  - observability.stack.access
 requirements:
   - kubernetes.core, whose modules it runs on the host of the task
 attributes:
@@ -41,12 +43,6 @@ options:
     description: How long to wait since something last became ready, in seconds.
     type: int
     default: 600
-  kubeconfig:
-    description: File with the access to the cluster; what M(kubernetes.core.k8s_info) uses by default when it is empty.
-    type: str
-  context:
-    description: Context in that file; its current one when it is empty.
-    type: str
 """
 
 EXAMPLES = """

@@ -229,7 +229,7 @@ def test_the_marker_is_not_enough_while_a_worker_is_not_ready(engine: Engine, up
     assert engine.did("docker rm") == 0
 
 
-def test_a_create_waits_for_the_workers_and_marks_nothing_before(engine: Engine, up: Callable[..., bool]) -> None:
+def test_a_create_waits_for_the_workers_and_labels_nothing_before(engine: Engine, up: Callable[..., bool]) -> None:
     engine.heartbeats = False
     with pytest.raises(ProviderError, match="observability-stack-worker2 has not reported"):
         up()

@@ -1,7 +1,7 @@
 """What is older than the retention goes: from queries, and from the disk.
 
 The real programs, as rendered; only the intervals at which they work are shorter (the flags of LOKI and MIMIR). A restart stands for the
-minute after which Loki looks for what it has marked.
+minute after which Loki deletes expired chunks.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ STORES = [pytest.param(store, count, marks=pytest.mark.needs(store)) for store, 
 def test_what_is_older_than_the_retention_goes_and_the_disk_gets_smaller(store: str, count: int, outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes[store]
     assert (outcome.old, outcome.new) == (0, count)
-    # Half of it was old; the rest is an index here and a mark there.
+    # Half of it was old; the rest is small: indexes and the list of expired chunks.
     assert outcome.after < 0.7 * outcome.before
     assert maintenance.neglected(maintenance.TASKS[store], outcome.page, time.time()) == []
 

@@ -209,7 +209,7 @@ class Cluster:
         return Authority(self.directory / "pki")
 
     def _nodes(self) -> list[Machine]:
-        return [node.node(self.directory, address) for address in self.plan.nodes]
+        return [node.node(self.directory, address, self.plan.server) for address in self.plan.nodes]
 
     def _machine(self, name: str) -> Machine:
         if not self._state():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ CNI_PLUGINS = "/usr/lib/cni"
 # Paths inside the node.
 SETTINGS = "/var/lib/kubernetes"
 SOCKET = "/run/containerd/containerd.sock"
+POLICIES = Path(__file__).with_name("network_policies.py")
 
 # What the kubelet writes to the whole kernel's settings. The node gets files instead, so that the host's stay as they are.
 KERNEL_SETTINGS = {
@@ -51,8 +53,8 @@ disabled_plugins = [
 """
 
 
-def node(directory: Path, address: network.Address) -> Machine:
-    """Return a node of the lab in that directory; `prepare` writes what its services read."""
+def node(directory: Path, address: network.Address, server: str) -> Machine:
+    """Return a node of the lab in that directory, for the API server at that URL; `prepare` writes what its services read."""
     here = directory / address.name
     binaries = here / "var" / SETTINGS.removeprefix("/var/") / "bin"
     mounts = [(str(here / "sysctl" / name), f"/proc/sys/{name}") for name in KERNEL_SETTINGS]
@@ -70,6 +72,16 @@ def node(directory: Path, address: network.Address) -> Machine:
             f"--node-labels=topology.kubernetes.io/zone=zone-{address.name.removeprefix('node-')}",
         ],
         "kube-proxy": [f"{SETTINGS}/bin/kube-proxy", f"--config={SETTINGS}/kube-proxy.yaml", f"--hostname-override={address.name}"],
+        "network-policies": [
+            # Not that of a virtual environment, which may be where the node has its /var.
+            str(Path(sys.executable).resolve()),
+            "-I",
+            f"{SETTINGS}/{POLICIES.name}",
+            address.name,
+            ",".join(map(str, network.VERSIONS)),
+            server,
+            *(f"{SETTINGS}/{name}" for name in ("ca.crt", "network-policies.crt", "network-policies.key")),
+        ],
     }
     forward = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
     return Machine(address, here, services, mounts, {forward[version]: "1" for version in network.VERSIONS})
@@ -100,6 +112,10 @@ def prepare(machine: Machine, plan: network.Plan, authority: Authority, pause: s
     authority.kubeconfig(settings / "kubelet.kubeconfig", server, client, "lab")
     proxy = authority.issue("kube-proxy", "system:kube-proxy")
     authority.kubeconfig(settings / "kube-proxy.kubeconfig", server, proxy, "lab")
+    policies = authority.issue("network-policies", "network-policies")
+    shutil.copy(POLICIES, settings)
+    shutil.copy(policies.certificate, settings)
+    shutil.copy(policies.key, settings)
     serving = authority.issue(address.name, f"system:node:{address.name}", ["system:nodes"], hosts=[address.name, *address.ips])
     shutil.copy(serving.certificate, settings / "kubelet.crt")
     shutil.copy(serving.key, settings / "kubelet.key")

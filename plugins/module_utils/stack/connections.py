@@ -133,7 +133,8 @@ CONNECTIONS: tuple[Connection, ...] = (
     # Members of a ring find each other, and call each other; with one replica that is the pod itself.
     *(
         Connection(
-            f"{name}-memberlist", name, name, "membership, and calls between replicas", ("memberlist", "grpc"), purpose="control", to="pod",
+            f"{name}-memberlist", name, name, "membership, and calls between replicas", ("memberlist", "grpc"),
+            protocol="memberlist, gRPC", purpose="control", to="pod",
         )
         for name, row in CATALOGUE.items()
         if "memberlist" in row.ports

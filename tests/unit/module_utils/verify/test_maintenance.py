@@ -1,20 +1,22 @@
-"""When a compactor that does not succeed is a fault, and when it is only young."""
+"""When a compactor without success is a fault, and when it has only just been started."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.observability.stack.plugins.module_utils.stores import DUTIES, DUTY_METRICS, STARTED, Labels, neglected
+from ansible_collections.observability.stack.plugins.module_utils.verify.counters import METRICS
+from ansible_collections.observability.stack.plugins.module_utils.verify.maintenance import STARTED, TASK_METRICS, TASKS, neglected
+from ansible_collections.observability.stack.plugins.module_utils.verify.stores import Labels
 
 HOUR = 3600.0
 NOW = 1_800_000_000.0
-RETENTION, COMPACTION = DUTIES["loki"]
-_, CLEANUP, BLOCKS = DUTIES["mimir"]
+RETENTION, COMPACTION = TASKS["loki"]
+_, CLEANUP, BLOCKS = TASKS["mimir"]
 FAILURE: Labels = (("status", "failure"),)
 Page = dict[tuple[str, str, Labels], float]
 
 
 def page(age: float, **metrics: float) -> Page:
-    """Return what a store shows that was started `age` hours ago; `metrics` are those of one duty, see the cases."""
+    """Return what a store shows that was started `age` hours ago; `metrics` are those of one task, see the cases."""
     return {("loki-0", STARTED, ()): NOW - age * HOUR, **{("loki-0", name, ()): value for name, value in metrics.items()}}
 
 
@@ -23,7 +25,7 @@ def failed(count: float, pod: str = "loki-0") -> Page:
 
 
 CASES: list[tuple[str, Page, str]] = [
-    ("young, not yet its turn", page(0.1), ""),
+    ("just started, not tried yet", page(0.1), ""),
     ("old, and never tried: switched off", page(100), ""),
     ("only failures", page(0.3, **{RETENTION.success: 0}) | failed(2), "has failed 2 times and never succeeded"),
     ("failed once, then succeeded", page(50, **{RETENTION.success: NOW - HOUR}) | failed(1), ""),
@@ -45,7 +47,7 @@ def test_a_compaction_that_is_never_tried_is_a_fault_once_the_store_is_old_enoug
 
 
 def test_a_run_that_ended_with_the_process_is_no_failure() -> None:
-    compaction = DUTIES["mimir"][0]
+    compaction = TASKS["mimir"][0]
     for reason, count in (("shutdown", 0), ("error", 1)):
         shown = page(1) | {("mimir-0", compaction.failures, (("reason", reason),)): 1.0}
         assert len(neglected([compaction], shown, NOW)) == count
@@ -57,6 +59,7 @@ def test_blocks_that_cannot_be_deleted_are_a_fault_though_the_cleanup_succeeds()
     assert neglected([CLEANUP, BLOCKS], page(1, **{CLEANUP.success: NOW, BLOCKS.success: 9, BLOCKS.failures: 4}), NOW) == []
 
 
-def test_every_metric_of_a_duty_is_read() -> None:
-    for component, duties in DUTIES.items():
-        assert {STARTED, *(metric for duty in duties for metric in (duty.success, duty.failures))} == set(DUTY_METRICS[component])
+def test_every_metric_of_a_task_is_read() -> None:
+    for component, tasks in TASKS.items():
+        assert {STARTED, *(metric for task in tasks for metric in (task.success, task.failures))} == set(TASK_METRICS[component])
+        assert set(TASK_METRICS[component]) <= METRICS

@@ -14,26 +14,33 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.observability.stack.plugins.plugin_utils import _picture, _proof, _wiring
+from ansible_collections.observability.stack.plugins.module_utils.stack.connections import CONNECTIONS
+from ansible_collections.observability.stack.plugins.module_utils.verify import picture
+from ansible_collections.observability.stack.plugins.module_utils.verify.checks.public_hosts import closed_requests
+from ansible_collections.observability.stack.plugins.module_utils.verify.item import items
+from ansible_collections.observability.stack.plugins.module_utils.verify.report import verify_table
+from ansible_collections.observability.stack.plugins.module_utils.verify.session import Options, Session
 
 from tests.inventories import ROOT, stack
 
 STACK = stack()
-ARROWS = [arrow.name for arrow in _wiring.ARROWS]
+ITEMS = [item.name for item in items(STACK)]
+# Those with a number, and those of the users; what is not verified by itself is drawn without a result.
+DRAWN = {row.name: row.check for row in CONNECTIONS if row.step or row.source == "user"}
 
 
 def rows() -> list[dict[str, Any]]:
     """Return a report with each kind of result, and text that a page has to escape."""
     made: list[dict[str, Any]] = [
         {
-            "arrow": name,
+            "connection": name,
             "status": "ok",
             "seconds": 1.25,
             "detail": "queues drained",
             "sent": 'up{pod=~"x-.+"} <b>',
             "read_back": "once at " + "a" * 200,
         }
-        for name in ARROWS
+        for name in ITEMS
     ]
     made[0] |= {"status": "failed", "detail": "expected 401 & got 200", "sent": "", "read_back": ""}
     made[1] |= {"status": "not tested", "seconds": None, "detail": "no binary of alloy here", "sent": "", "read_back": ""}
@@ -41,10 +48,10 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_the_table_is_aligned_and_says_everything() -> None:
-    lines = _proof.verify_table(rows())
-    assert len(lines) == len(ARROWS) + 1
+    lines = verify_table(rows())
+    assert len(lines) == len(ITEMS) + 1
     column = lines[0].index("result")
-    assert [line[column:].split("  ")[0] for line in lines] == ["result", "FAILED", "not tested", *["ok"] * (len(ARROWS) - 2)]
+    assert [line[column:].split("  ")[0] for line in lines] == ["result", "FAILED", "not tested", *["ok"] * (len(ITEMS) - 2)]
     assert lines[1].endswith("expected 401 & got 200")
     assert lines[2].endswith("no binary of alloy here")
     assert "1.2  up{pod" in lines[3]
@@ -54,59 +61,48 @@ VERSIONS = {"mimir": "3.1.0 <main>, for 3.2.1"}
 
 
 def test_below_the_table_stands_what_runs_in_another_version() -> None:
-    lines = _proof.verify_table(rows(), VERSIONS)
-    assert lines[:-1] == _proof.verify_table(rows())
+    lines = verify_table(rows(), VERSIONS)
+    assert lines[:-1] == verify_table(rows())
     assert lines[-1] == "not the version of versions.yml: mimir is 3.1.0 <main>, for 3.2.1"
 
 
 def test_no_rows_give_only_the_header() -> None:
-    assert len(_proof.verify_table([])) == 1
-
-
-def test_the_plan_knows_no_port_that_the_catalogue_does_not() -> None:
-    plan = _proof.verify_plan(STACK)
-    for component, entry in plan["components"].items():
-        assert entry["ports"] == _wiring.CATALOGUE[component].ports
-        assert entry["metrics"] in entry["ports"].values()
-    assert json.loads(json.dumps(plan)) == plan
+    assert len(verify_table([])) == 1
 
 
 def test_paths_that_the_inventory_opens_are_not_expected_to_be_closed() -> None:
-    plan = _proof.verify_plan(stack(ingress_nginx_open_paths={"mimir": ["/api/v1/push"]}))
-    assert {"method": "POST", "path": "/api/v1/push"} not in plan["ingress"]["routes"]["mimir"]["closed"]
-    assert {"method": "POST", "path": "/loki/api/v1/push"} in plan["ingress"]["routes"]["loki"]["closed"]
+    session = Session(None, stack(ingress_open_paths={"mimir": ["/api/v1/push"]}), Options())  # type: ignore[arg-type]
+    assert ("POST", "/api/v1/push") not in closed_requests(session, "mimir")
+    assert ("GET", "/config") in closed_requests(session, "mimir")
+    assert ("POST", "/loki/api/v1/push") in closed_requests(session, "loki")
 
 
-def test_without_an_ingress_no_user_arrow_is_tested() -> None:
-    plan = _proof.verify_plan(stack(ingress_nginx_enabled=False))
-    off = {arrow["name"]: arrow["off"] for arrow in plan["arrows"]}
-    assert off["user-mimir"] == ["ingress_nginx"]
-    assert off["prometheus-mimir"] == []
+def test_what_needs_a_component_that_is_switched_off_says_which() -> None:
+    off = {item.name: item.off for item in items(stack(ingress_enabled=False, alloy_enabled=False))}
+    assert off["ingress-mimir"] == ("ingress",)
+    assert off["application-alloy"] == ("alloy",)
+    assert off["prometheus-mimir"] == off["balance-prometheus"] == ()
+    assert {item.name: item.off for item in items(stack(mimir_enabled=False))}["prometheus-mimir"] == ("mimir",)
 
 
-def test_a_plan_can_be_made_without_mimir() -> None:
-    plan = _proof.verify_plan(stack(mimir_enabled=False))
-    assert "mimir" not in plan["components"]
-    assert plan["queues"] == {"scraped": [], "pushed": []}
-
-
-@pytest.mark.parametrize("layout", _picture.LAYOUTS)
-def test_every_arrow_is_drawn_with_its_result(layout: str) -> None:
-    svg = _picture.verify_graph(STACK, rows(), layout)
+@pytest.mark.parametrize("layout", picture.LAYOUTS)
+def test_every_connection_is_drawn_with_its_result(layout: str) -> None:
+    svg = picture.verify_graph(STACK, rows(), layout)
     drawn = dict(re.findall(rf'<g id="{layout}-([a-z_-]+)" class="edge ([a-z-]+)">', html.unescape(svg)))
-    assert drawn == {row["arrow"]: row["status"].replace(" ", "-") for row in rows()}
+    results = {row["connection"]: row["status"].replace(" ", "-") for row in rows()}
+    assert drawn == {name: results[name] if check else "plain" for name, check in DRAWN.items()}
     assert "FAILED" in svg
     assert "1.2 s" in svg
 
 
-def test_an_unknown_layout_is_refused() -> None:
+def test_an_unknown_layout_is_rejected() -> None:
     with pytest.raises(ValueError, match="one of wide, narrow"):
-        _picture.graph(STACK, rows(), "tall")
+        picture.dot(STACK, rows(), "tall")
 
 
-def test_what_graphviz_cannot_draw_is_told() -> None:
+def test_what_graphviz_cannot_draw_has_its_message() -> None:
     with pytest.raises(ValueError, match="could not draw"):
-        _picture.draw("digraph {")
+        picture.draw("digraph {")
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -117,8 +113,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of that report, rendered as the role does it."""
     made = rows()
     statuses = [row["status"] for row in made]
-    proof = {"arrows": made, "run": "abcd1234", "summary": {status: statuses.count(status) for status in ("ok", "failed", "not tested")}}
-    variables = {"__verify_proof": proof, "verify_stack": STACK.to_dict(), "verify_versions": VERSIONS}
+    result = {
+        "connections": made,
+        "run": "abcd1234",
+        "summary": {status: statuses.count(status) for status in ("ok", "failed", "not tested")},
+    }
+    variables = {"__verify_result": result, "observability_stack": STACK.to_dict(), "verify_versions": VERSIONS}
     templar = Templar(loader=DataLoader(), variables=variables)
     text = templar.template(trust_as_template((ROOT / "roles/verify/templates/stack.html.j2").read_text(encoding="utf-8")))
     path = tmp_path_factory.mktemp("page") / "stack.html"
@@ -153,7 +153,7 @@ def test_the_page_needs_nothing_from_elsewhere(page: Path) -> None:
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-# Reports what the browser made of the page: its width, what sticks out, which arrows are drawn, and how much text and page contrast.
+# Reports what the browser made of the page: its width, what sticks out, which connections are drawn, and how much text and page contrast.
 LOOK = """
 <script>
 addEventListener("load", () => {
@@ -189,7 +189,7 @@ addEventListener("load", () => {
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_shows_every_arrow_and_nothing_sticks_out(page: Path, tmp_path: Path, scheme: str, width: int) -> None:
+def test_a_browser_shows_every_connection_and_nothing_overflows(page: Path, tmp_path: Path, scheme: str, width: int) -> None:
     looked = tmp_path / "looked.html"
     looked.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{LOOK}</body>"), encoding="utf-8")
     command = [
@@ -204,7 +204,7 @@ def test_a_browser_shows_every_arrow_and_nothing_sticks_out(page: Path, tmp_path
     look = json.loads(match[1].replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"))
     assert look["scroll"] <= look["width"]
     assert look["out"] == []
-    assert {edge["name"] for edge in look["edges"]} == set(ARROWS)
+    assert {edge["name"] for edge in look["edges"]} == set(DRAWN)
     assert all(edge["drawn"] for edge in look["edges"])
     assert min(edge["contrast"] for edge in look["edges"]) >= 3
     assert look["contrast"] >= 4.5
