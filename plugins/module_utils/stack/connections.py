@@ -163,7 +163,7 @@ CONNECTIONS: tuple[Connection, ...] = (
 
 
 def check_rows() -> None:
-    """Raise ValueError for a row whose ends, ports or further components do not exist, or whose name another row has; called once, at import."""
+    """Raise ValueError for an end, a port or a component that does not exist, and for a name that two rows have; called at import."""
     names = [row.name for row in CONNECTIONS]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"several connections are called {', '.join(twice)}")
