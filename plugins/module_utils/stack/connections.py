@@ -163,13 +163,15 @@ CONNECTIONS: tuple[Connection, ...] = (
 
 
 def check_rows() -> None:
-    """Raise ValueError for a row whose ends or ports do not exist, or whose name another row has; called once, at import."""
+    """Raise ValueError for an end, a port or a component that does not exist, and for a name that two rows have; called at import."""
     names = [row.name for row in CONNECTIONS]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"several connections are called {', '.join(twice)}")
     for row in CONNECTIONS:
-        for end in (row.source, *row.components):
+        for end in (row.source, row.target):
             catalogue.ports(end)
+        for name in (*row.needs, *row.lost, *row.queue):
+            catalogue.component(name)
         for name in row.ports:
             catalogue.port(row.target, name)
 
