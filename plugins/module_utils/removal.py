@@ -46,7 +46,7 @@ def path(api_version: str, kind: str, namespace: str = "", name: str = "") -> st
 
 
 def is_foreign(kind: str, metadata: Mapping[str, Any], selector: Mapping[str, str]) -> bool:
-    """Whether an object of a namespace keeps that from being removed: nobody else's object goes with it.
+    """Whether a namespace must not be removed because of an object, which belongs to another owner.
 
     Not foreign are the stack's own objects, those that go with an owner, and what a cluster puts into every namespace.
     """
@@ -198,7 +198,7 @@ class Removal:
             time.sleep(PAUSE)
 
     def _foreign(self, namespace: str) -> Iterator[str]:
-        """Yield what is in a namespace and not of this stack; what may not be listed counts, as nobody knows."""
+        """Yield objects in a namespace that are not of this stack; kinds that may not be listed count as such."""
         ours = {(row["kind"], row["name"]) for row in self.plan["unlabelled"]}
         for api_version, kind, resource in self._namespaced():
             root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"

@@ -94,7 +94,7 @@ FAULTS: list[tuple[str, set[str], str]] = [
     ("duplicated scrapes", {"prometheus-mimir"}, "2 times; expected once. Labels: __replica__=|prometheus-1"),
     ("duplicated samples", {"prometheus-mimir"}, "2 times; expected once"),
     ("replica label", {"prometheus-mimir"}, "keeps the label __replica__"),
-    ("nobody elected", {"prometheus-mimir"}, "has elected nobody"),
+    ("no replica elected", {"prometheus-mimir"}, "has elected no replica"),
     ("one replica", {"prometheus-mimir"}, "is only one replica writing"),
     ("without replica", {"prometheus-mimir"}, "cortex_distributor_non_ha_samples_received_total"),
     ("stuck queue", {"prometheus-mimir"}, "samples waiting in mimir-scraped"),
