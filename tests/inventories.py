@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.observability.stack.plugins.module_utils.stack import validation
+from ansible_collections.observability.stack.plugins.module_utils.stack import components, validation
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
 
 ROOT = Path(__file__).resolve().parents[1]
+# What the settings of a component take beside the model.
+INPUTS: dict[str, dict[str, Any]] = {
+    "otel_collector": {"resources": {"limits": {"memory": "1Gi"}}},
+    "grafana": {"secrets": {}},
+    "ingress": {"auth_secret": "users", "issuer": {"name": "letsencrypt"}},
+}
 
 
 def load(path: str) -> Any:
@@ -45,6 +51,12 @@ def problems(**changes: Any) -> list[str]:
     except InventoryError as error:
         return error.problems
     return []
+
+
+def component_settings(model: Stack, component: str, **inputs: Any) -> dict[str, Any]:
+    """Return the settings of a component, with inputs that its role could give."""
+    found: dict[str, Any] = components.module(component).settings(model, **{**INPUTS.get(component, {}), **inputs})
+    return found
 
 
 def combinations() -> Iterator[Stack]:

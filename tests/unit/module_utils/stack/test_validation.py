@@ -9,14 +9,13 @@ import pytest
 import yaml
 from ansible_collections.observability.stack.plugins.module_utils.stack import validation
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
-from ansible_collections.observability.stack.plugins.module_utils.stack.components import module
 from ansible_collections.observability.stack.plugins.module_utils.stack.images import reference
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.units import seconds, size_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.inventories import combinations, load, problems, stack, values
+from tests.inventories import combinations, component_settings, load, problems, stack, values
 
 VERSIONS = load("versions.yml")
 
@@ -210,12 +209,6 @@ _CHANGES = st.dictionaries(st.sampled_from(_VARIABLES), _JUNK, min_size=1, max_s
     {"observability_images": _IMAGES, "observability_image_registry": _SCALARS}
 )
 _DEFAULTS = values()
-# What the settings of a component take beside the model.
-INPUTS: dict[str, dict[str, Any]] = {
-    "otel_collector": {"resources": {"limits": {"memory": "1Gi"}}},
-    "grafana": {"secrets": {}},
-    "ingress": {"auth_secret": "x", "issuer": {"name": "x"}},
-}
 
 
 @settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
@@ -234,4 +227,4 @@ def test_junk_is_rejected_by_name_or_harmless(changes: dict[str, Any]) -> None:
     for name in (model.namespace, model.storage_class, model.tls_secret, *model.images.values()):
         assert yaml.safe_load(f"x: {name}")["x"] == (name or None)
     for component in model.installed():
-        module(component).settings(model, **INPUTS.get(component, {}))
+        component_settings(model, component)
