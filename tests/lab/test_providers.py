@@ -166,7 +166,6 @@ def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatc
         "verify_ingress_address": "10.213.0.11:443",
         "observability_storage_class": "standard",
         "lab_capability_probe": "localhost/observability-stack/capability-probe:1",
-        "lab_connection_probe": "localhost/observability-stack/connection-probe:1",
     }
     assert not (build / "kubeconfig").exists()
 

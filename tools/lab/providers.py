@@ -102,9 +102,8 @@ class Lab:
             "verify_versions": images.other_versions(),
             **(self._controller_installed() if images.given("nginx-ingress") else self._controller_in_place()),
             "observability_storage_class": "standard",
-            # Only the lab has them, so that their names say whether the tests of file capabilities and of network policies can be run.
+            # Only the lab has it, so that its name says whether the test of the file capability can be run.
             "lab_capability_probe": images.reference("capability_probe"),
-            "lab_connection_probe": images.reference("connection_probe"),
         }
 
     def _controller_in_place(self) -> dict[str, Any]:
