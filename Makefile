@@ -68,13 +68,17 @@ lint: $(VENV)/ready ## yamllint, ansible-lint, ruff, mypy, changelog fragments.
 	mypy
 	antsibull-changelog lint
 
+.PHONY: docs
+docs: $(VENV)/ready ## Writes the generated parts of the documentation.
+	python -m tools.generated
+
 .PHONY: sanity
 sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection holds.
 	python tools/sanity.py
 
 .PHONY: test-quick
 test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab and of the failover run; no cluster.
-	pytest tests/unit tests/golden tests/lab tests/failover
+	pytest tests/unit tests/golden tests/network_policies tests/lab tests/failover
 
 .PHONY: test-artifact
 test-artifact: $(VENV)/ready ## The built collection, installed and used without the checkout.

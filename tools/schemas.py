@@ -90,18 +90,18 @@ def validate(item: dict[str, Any], version: str) -> None:
         jsonschema.validate(item, custom)
 
 
-def objects(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield every object in the YAML files below a folder, with its file."""
-    for path in sorted(folder.rglob("*.yaml")):
+def objects(directory: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield every object in the YAML files below a directory, with its file."""
+    for path in sorted(directory.rglob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
             if document:
                 yield path, document
 
 
-def problems(folder: Path, checked: Sequence[str]) -> tuple[int, list[str]]:
-    """Return how many objects there are below a folder, and a line for each that the schema of a version rejects."""
+def problems(directory: Path, checked: Sequence[str]) -> tuple[int, list[str]]:
+    """Return how many objects there are below a directory, and a line for each that the schema of a version rejects."""
     count, found = 0, []
-    for path, document in objects(folder):
+    for path, document in objects(directory):
         count += 1
         for version in checked:
             try:

@@ -11,7 +11,9 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.model im
 from ansible_collections.observability.stack.plugins.plugin_utils import inventory
 from ansible_collections.observability.stack.plugins.plugin_utils.native import native
 
-_FOR_PROMETHEUS = "; what is between double braces for Prometheus itself is marked !unsafe, or read with lookup('ansible.builtin.file', …)"
+_FOR_PROMETHEUS = (
+    "; what is between double braces for Prometheus itself has to be tagged !unsafe, or read with lookup('ansible.builtin.file', …)"
+)
 
 
 def computed(templar: Any, loader: Any, variables: Mapping[str, Any]) -> inventory.Compute:

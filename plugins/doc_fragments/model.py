@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """`observability.stack.model`: the input of a filter of the wiring."""
+    """`observability.stack.model`: the input of a filter over the checked model."""
 
     DOCUMENTATION = """
 author:
@@ -14,7 +14,7 @@ options:
   _input:
     description:
       - The checked model of the inventory, C(observability_stack), as M(observability.stack.check_inventory) sets it.
-      - Anything else is refused.
+      - Anything else is an error.
     type: dict
     required: true
 """

@@ -43,9 +43,10 @@ def objects(
     service: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """See objects.yml."""
-    if name not in catalogue.CATALOGUE:
+    if name == "namespaces":
         # The namespace comes first, and with it what is denied in it.
         return [*rendered, *network_policies.default_deny(stack), *network_policies.parties(stack)]
+    catalogue.component(name)
     written = [*kubernetes.accounts(stack, name), *kubernetes.configured(name, rendered), *kubernetes.bindings(stack, name, rendered)]
     made = [
         *kubernetes.services(stack, name, service or {}),

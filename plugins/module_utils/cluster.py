@@ -14,7 +14,7 @@ import random
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 try:
@@ -30,8 +30,17 @@ else:
 Query = Sequence[tuple[str, str]]
 
 
+class Request(TypedDict, total=False):
+    """What an HTTP request to a pod may have beside its path; a GET without it."""
+
+    method: str
+    query: Query
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class ClusterError(Exception):
-    """The cluster could not be asked, or refused; the text is for people."""
+    """A request to the cluster failed; the text is for people."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ class Cluster:
         )
 
     def object(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it refuses.
+        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it is rejected.
 
         The body of a PATCH is a merge patch.
         """
@@ -120,22 +129,12 @@ class Cluster:
     def _named(self, kind: str, name: str = "") -> str:
         return f"/api/v1/namespaces/{quote(self.namespace)}/{kind}{'/' + quote(name, safe=':') if name else ''}"
 
-    def service(
-        self,
-        name: str,
-        port: int,
-        path: str,
-        *,
-        method: str = "GET",
-        query: Query = (),
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
+    def service(self, name: str, port: int, path: str, **request: Unpack[Request]) -> Answer:
         """Return what a ready endpoint of a Service answers, taken at random for each request; its ports are those of the Service."""
         endpoints = self.endpoints(name)
         if not endpoints:
             raise ClusterError(f"the Service {name} has no ready endpoint")
-        return self.pod(random.choice(endpoints), port, path, method=method, query=query, headers=headers, body=body)  # noqa: S311
+        return self.pod(random.choice(endpoints), port, path, **request)  # noqa: S311
 
     def endpoints(self, service: str) -> list[str]:
         """Return the names of the pods that are ready endpoints of a Service, sorted."""
@@ -151,20 +150,12 @@ class Cluster:
             }
         )
 
-    def pod(
-        self,
-        name: str,
-        port: int,
-        path: str,
-        *,
-        method: str = "GET",
-        query: Query = (),
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Answer:
+    def pod(self, name: str, port: int, path: str, **request: Unpack[Request]) -> Answer:
         """Return what that pod answers on that port."""
+        query = request.get("query")
         target = f"{path}{'?' + urlencode(query) if query else ''}"
-        return exchange(self.forward(name, port), f"{name}:{port}", method, target, headers, body)
+        connected = self.forward(name, port)
+        return exchange(connected, f"{name}:{port}", request.get("method", "GET"), target, request.get("headers"), request.get("body"))
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return all nodes."""
@@ -182,7 +173,7 @@ class Cluster:
         self.object("POST", self._named("pods"), body=definition)
 
     def delete_pods(self, names: Sequence[str], grace: int) -> None:
-        """Delete pods, with that many seconds of grace. One that is gone already is none of our business."""
+        """Delete pods, with that many seconds of grace. Pods that do not exist any more are ignored."""
         for name in names:
             answer = self.request(
                 "DELETE",
@@ -213,7 +204,7 @@ class Cluster:
         return found
 
     def forward(self, pod: str, port: int) -> socket.socket:
-        """Return a connected socket to a port of a pod, through the API server. Raises ClusterError when that is refused."""
+        """Return a connected socket to a port of a pod, through the API server. Raises ClusterError when that fails."""
         # portforward() swaps a method of its client for the time of the call: one client for each.
         api = client.CoreV1Api(client.ApiClient(self._configuration))
         try:

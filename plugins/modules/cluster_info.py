@@ -10,8 +10,8 @@ version_added: 0.1.0
 description:
   - Reads version, API groups, StorageClasses and IngressClasses of a cluster, and labels and objects of some namespaces.
   - Changes nothing. M(observability.stack.preflight) compares the result with the inventory.
-requirements:
-  - kubernetes (Python client)
+extends_documentation_fragment:
+  - observability.stack.access
 attributes:
   check_mode:
     description: Does the same in check mode.
@@ -26,12 +26,6 @@ options:
     description: Whether the current context of the kubeconfig may be used when O(context) is empty.
     type: bool
     default: false
-  kubeconfig:
-    description: Path of the kubeconfig; the usual one when empty.
-    type: path
-  context:
-    description: Its context.
-    type: str
 """
 
 EXAMPLES = r"""

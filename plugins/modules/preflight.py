@@ -11,9 +11,11 @@ description:
   - Reads what the cluster has and what is in the stack's namespace, and fails with all problems at once, each with the variable, its value
     and what would be right.
   - Fails within seconds when the kubeconfig is missing, or the API server does not answer or does not take the credentials.
+  - The context has to be named, unless the model says C(observability_current_context), or this runs in a pod of the cluster with a
+    service account and no kubeconfig is named either.
   - Changes nothing.
-requirements:
-  - kubernetes (Python client)
+extends_documentation_fragment:
+  - observability.stack.access
 attributes:
   check_mode:
     description: Does the same in check mode.
@@ -28,14 +30,6 @@ options:
     type: str
     choices: [apply, verify, remove]
     default: apply
-  kubeconfig:
-    description: Path of the kubeconfig; the usual one when empty.
-    type: path
-  context:
-    description:
-      - Its context. It has to be named, unless the model says C(observability_current_context), or this runs in a pod of the cluster with a
-        service account and no kubeconfig is named either.
-    type: str
 """
 
 EXAMPLES = r"""
@@ -51,7 +45,7 @@ ansible_facts:
   type: dict
   returned: success
 problems:
-  description: One sentence for each thing that is wrong.
+  description: One sentence for each thing on the cluster with which the run cannot work.
   type: list
   elements: str
   returned: failure

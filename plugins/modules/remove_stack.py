@@ -8,11 +8,11 @@ author: observability.stack contributors (@observability)
 short_description: Remove one stack from a cluster, and nothing that is not its own
 version_added: 0.1.0
 description:
-  - Deletes objects by the labels of this one stack, kind by kind in the order given, and waits where told.
+  - Deletes objects by the labels of this one stack, kind by kind in the given order, and waits between them.
   - With O(data), also volumes, generated Secrets, the directories on the nodes, and each namespace that the stack has made, unless others
     have something in it.
-requirements:
-  - kubernetes (Python client)
+extends_documentation_fragment:
+  - observability.stack.access
 attributes:
   check_mode:
     description: Says what would be removed.
@@ -37,12 +37,6 @@ options:
     description: Seconds until the objects of a kind that is waited for have to be gone.
     type: int
     default: 600
-  kubeconfig:
-    description: Path of the kubeconfig; the usual one when empty.
-    type: path
-  context:
-    description: Its context; the current one when empty.
-    type: str
 """
 
 EXAMPLES = r"""

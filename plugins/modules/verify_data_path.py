@@ -13,10 +13,11 @@ description:
     policies do not apply, and to the ingress controller as a user does.
   - Starts one small probe pod on each of some nodes, from the image of Prometheus, and deletes them at the end. What a killed run left
     behind ends by itself, and is deleted by a run an hour or more later. The few samples and log lines stay in the stores.
-  - Looks at the counters that tell of silent loss as well (samples or lines that are rejected, given up, stuck, or not deduplicated).
-  - Fails only when the cluster cannot be asked at all. Whether a connection failed is in RV(connections), for the caller to judge.
+  - Looks at the counters of silent loss as well (samples or lines that are rejected, dropped, stuck, or not deduplicated).
+  - Fails only when the cluster is unreachable. Failed connections are in RV(connections).
+extends_documentation_fragment:
+  - observability.stack.access
 requirements:
-  - kubernetes (Python client)
   - h2 (HTTP/2, for OTLP over gRPC)
 attributes:
   check_mode:
@@ -27,12 +28,6 @@ options:
     description: The checked model of the inventory, C(observability_stack), as M(observability.stack.check_inventory) sets it.
     type: dict
     required: true
-  kubeconfig:
-    description: Path of the kubeconfig; the usual one when empty.
-    type: path
-  context:
-    description: Its context; the current one when empty.
-    type: str
   absent:
     description:
       - Components of which the real program does not run here, and why.
@@ -117,21 +112,14 @@ run:
 """
 
 import signal
-import traceback
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-try:
-    from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-    from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
-    from ansible_collections.observability.stack.plugins.module_utils.verify.runner import verify
-    from ansible_collections.observability.stack.plugins.module_utils.verify.session import Options, Session
-
-    MISSING = None
-except ImportError as error:
-    MISSING = (error.name or str(error), traceback.format_exc())
-
+from ansible_collections.observability.stack.plugins.module_utils import cluster
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.module_utils.verify import otlp
+from ansible_collections.observability.stack.plugins.module_utils.verify.runner import verify
+from ansible_collections.observability.stack.plugins.module_utils.verify.session import Options, Session
 
 SPEC: dict[str, Any] = {
     "stack": {"type": "dict", "required": True},
@@ -155,9 +143,10 @@ def _stop(number: int, _frame: object) -> None:
 def main() -> None:
     """Verify, and return the rows of the report."""
     module = AnsibleModule(argument_spec=SPEC)
-    if MISSING:
-        module.fail_json(msg=missing_required_lib(MISSING[0]), exception=MISSING[1])
-    # So that the probe pods are deleted also when the run is called off.
+    for missing in (cluster.MISSING, otlp.MISSING):
+        if missing:
+            module.fail_json(msg=missing_required_lib(missing.name or str(missing)))
+    # So that the probe pods are deleted also when the run is cancelled.
     signal.signal(signal.SIGTERM, _stop)
     given = module.params
 
@@ -172,9 +161,9 @@ def main() -> None:
     )
     try:
         stack = Stack.from_dict(given["stack"])
-        session = Session(Cluster(given["kubeconfig"] or "", given["context"] or "", stack.namespace), stack, options)
+        session = Session(cluster.Cluster(given["kubeconfig"] or "", given["context"] or "", stack.namespace), stack, options)
         rows = verify(session)
-    except ClusterError as error:
+    except cluster.ClusterError as error:
         module.fail_json(msg=f"nothing could be verified: {error}")
     for warning in session.warnings:
         module.warn(warning)

@@ -9,13 +9,15 @@ short_description: Wait until every pod of the stack's workloads is ready, and s
 version_added: 0.1.0
 description:
   - Asks for the workloads of one stack, by their labels C(app.kubernetes.io/part-of=observability-stack) and C(app.kubernetes.io/instance),
-    kind by kind, until each has as many updated and available pods as it wants. These are the fields that C(kubectl rollout status) reads.
+    kind by kind, until each has the desired number of updated and available pods, by the fields that C(kubectl rollout status) reads.
   - The pods of a DaemonSet or StatefulSet whose node is not ready are not waited for, as long as others of the same workload run elsewhere.
     A warning names them.
   - Prints a line whenever what is missing changes, with the reasons that the first pods give.
   - Fails once nothing has become ready for O(timeout), with that line, the warnings about each pod that is not ready, and the last lines of
     its log. It fails at once when the image that a pod names is no valid one.
   - A cluster that does not answer is waited for as well.
+extends_documentation_fragment:
+  - observability.stack.access
 requirements:
   - kubernetes.core, whose modules it runs on the host of the task
 attributes:
@@ -41,12 +43,6 @@ options:
     description: How long to wait since something last became ready, in seconds.
     type: int
     default: 600
-  kubeconfig:
-    description: File with the access to the cluster; what M(kubernetes.core.k8s_info) uses by default when it is empty.
-    type: str
-  context:
-    description: Context in that file; its current one when it is empty.
-    type: str
 """
 
 EXAMPLES = """

@@ -1,12 +1,11 @@
 """Counts every event on every path while faults happen: python -m tests.failover.
 
-Needs a running stack. Prints what it does and the table, writes the report, and ends with 1 when a promise is broken.
+Needs a running stack. Prints what it does and the table, writes the report, and ends with 1 when a result exceeds its limit.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -17,37 +16,39 @@ from typing import Any
 
 import yaml
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.stack import addressing
+from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import pod_names
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError
 
 from tests import inventories
-from tests.failover import account, log_faults
-from tests.failover.account import Account, AccountError, Run, Window
-from tests.failover.faults import FAULTS, OURS, REPOSITORY, Fault, Scene
+from tests.failover import counting, log_faults, report
+from tests.failover.faults import FAULTS, OURS, REPOSITORY, Environment, Fault
 from tests.failover.generator import NAMESPACE, Generator, choose_node
 from tests.failover.log_faults import LOG_FAULTS, LogFault
+from tests.failover.results import PUSHED_METRICS, SCRAPE, STORES, TAILED_LOGS, Result, Run, UnexpectedDataError, Window, judge, not_tested
 from tests.failover.stores import Stores
 
 VARIABLES = [REPOSITORY / "inventories/local/group_vars/observability.yml", REPOSITORY / "build/provider.yml"]
 # What is still on its way after the last event arrives as long as the stores' figures change now and then.
 _SETTLED_AFTER = 60.0
 _PATIENCE = 900.0
-_WHAT = {fault.name: fault.what for fault in FAULTS} | {fault.name: fault.what for fault in LOG_FAULTS}
+_DESCRIPTIONS = {fault.name: fault.description for fault in FAULTS} | {fault.name: fault.description for fault in LOG_FAULTS}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.failover",
         description=(__doc__ or "").strip(),
-        epilog="faults: " + "; ".join(f"{name}: {what}" for name, what in _WHAT.items()),
+        epilog="faults: " + "; ".join(f"{name}: {what}" for name, what in _DESCRIPTIONS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = list(_WHAT)
+    names = list(_DESCRIPTIONS)
     parser.add_argument("--only", action="append", choices=names, metavar="FAULT", help="only this fault; may be repeated")
-    parser.add_argument("--path", action="append", choices=list(account.STORES), metavar="PATH", help="only this path; may be repeated")
+    parser.add_argument("--path", action="append", choices=list(STORES), metavar="PATH", help="only this path; may be repeated")
     parser.add_argument("--interval", default="200ms", help="time between two events of a path, as Go writes it (default: %(default)s)")
     parser.add_argument("--quiet", type=float, default=25, metavar="SECONDS", help="before a fault and after it (default: %(default)g)")
-    parser.add_argument("--outage", type=float, default=60, metavar="SECONDS", help="how long the stores are away (default: %(default)g)")
+    parser.add_argument(
+        "--outage", type=float, default=60, metavar="SECONDS", help="how long the stores are unavailable (default: %(default)g)"
+    )
     parser.add_argument("--variables", type=Path, nargs="+", default=VARIABLES, metavar="FILE", help="the inventory's variables")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "build/reports/failover.json", metavar="FILE")
     return parser
@@ -58,57 +59,57 @@ def _say(line: str) -> None:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A run that is over: its events, and its windows."""
+class Measurement:
+    """A run that has ended: its events, and its windows."""
 
     run: Run
     windows: tuple[Window, ...]
 
 
-def _measure(generator: Generator, scene: Scene, chosen: Sequence[Fault], quiet: float) -> Measured:
+def _measure(generator: Generator, environment: Environment, chosen: Sequence[Fault], quiet: float) -> Measurement:
     """Let the faults happen, each in a window of its own, and stop the generator."""
     windows: list[Window] = []
-    scene.wait_until_well()
+    environment.wait_until_ready()
     for fault in chosen:
         # The first window begins with the first event, each other one where the one before ends.
         first = generator.number() if windows else 1
         time.sleep(quiet)
-        _say(f"{fault.name}: {fault.what}")
+        _say(f"{fault.name}: {fault.description}")
         began = time.monotonic()
-        deaths = fault.run(scene)
-        scene.wait_until_well()
-        _say(f"  all is well again after {time.monotonic() - began:.0f} s")
+        deaths = fault.run(environment)
+        environment.wait_until_ready()
+        _say(f"  everything is ready again after {time.monotonic() - began:.0f} s")
         time.sleep(quiet)
         windows.append(Window(fault.name, first, deaths))
     _say("no more events; waiting until the last ones are delivered")
     generator.stop(_PATIENCE)
-    return Measured(generator.run(), tuple(windows))
+    return Measurement(generator.run(), tuple(windows))
 
 
-def _read(stores: Stores, measured: Measured, paths: Sequence[str]) -> list[Account]:
-    """Return the account of every path, as the stores are now."""
+def _read(stores: Stores, measured: Measurement, paths: Sequence[str]) -> list[Result]:
+    """Return the results of every path, as the stores are now."""
     run, windows = measured.run, measured.windows
     seconds = int(time.time() - run.start / 1000) + 60
-    found: list[Account] = []
+    found: list[Result] = []
     for path in paths:
-        if path == account.SCRAPE:
+        if path == SCRAPE:
             interval = stores.stack.scrape_interval * 1000
             times = [when for when, _ in stores.samples("mimir", path, run, seconds)]
             # What came after the last event belongs to no window.
-            found += account.scrapes(run, windows, [when for when in times if when <= run.time(run.last)], interval, run.time(run.last))
-        elif path in account.PUSHED_METRICS:
-            lines = account.events(path, run, windows, stores.numbers("mimir", path, run, seconds))
-            replicas = [stores.numbers(replica, path, run, seconds) for replica in addressing.pod_names(stores.stack, "prometheus")]
-            differ = account.replicas_differ(windows, replicas)
-            found += [account.with_differing(line, count) for line, count in zip(lines, differ, strict=True)]
+            found += counting.scrapes(run, windows, [when for when in times if when <= run.time(run.last)], interval, run.time(run.last))
+        elif path in PUSHED_METRICS:
+            lines = counting.events(path, run, windows, stores.numbers("mimir", path, run, seconds))
+            replicas = [stores.numbers(replica, path, run, seconds) for replica in pod_names(stores.stack, "prometheus")]
+            differ = counting.replicas_differ(windows, replicas)
+            found += [counting.with_differing(line, count) for line, count in zip(lines, differ, strict=True)]
         else:
-            found += account.events(path, run, windows, stores.log_numbers(path, run, seconds))
+            found += counting.events(path, run, windows, stores.log_numbers(path, run, seconds))
     by_fault = {window.fault: window for window in windows}
-    return [account.judge(line, by_fault[line.fault]) for line in found]
+    return [judge(line, by_fault[line.fault]) for line in found]
 
 
-def _settled(stores: Stores, measured: Measured, paths: Sequence[str]) -> list[Account]:
-    """Read again and again until nothing is broken, or nothing has changed for a minute; return the last reading."""
+def _settled(stores: Stores, measured: Measurement, paths: Sequence[str]) -> list[Result]:
+    """Read again and again until nothing has failed, or nothing has changed for a minute; return the last reading."""
     began = changed = time.monotonic()
     latest = _read(stores, measured, paths)
     while any(line.status == "failed" for line in latest) and time.monotonic() < min(changed + _SETTLED_AFTER, began + _PATIENCE):
@@ -119,88 +120,81 @@ def _settled(stores: Stores, measured: Measured, paths: Sequence[str]) -> list[A
     return latest
 
 
-def _write(path: Path, lines: Sequence[Account]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(json.dumps([line.to_dict() for line in lines], indent=2) + "\n")
-    draft.rename(path)
-
-
 def _run(options: argparse.Namespace) -> bool:
-    """Run, report, and return whether every promise was kept."""
+    """Run, report, and return whether every result is within its limits."""
     variables: dict[str, Any] = {}
     for path in options.variables:
         variables |= yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     stack = inventories.stack(**variables)
     kubeconfig, context = variables.get("observability_kubeconfig", ""), variables.get("observability_context", "")
-    # Never guessed from what a context is called: the nodes of somebody's own cluster are left alone.
+    # Never guessed from the name of a context: the nodes of somebody's own cluster are left alone.
     provider = variables.get("cluster_provider", "existing")
     cluster = Cluster(kubeconfig, context, stack.namespace)
     node = choose_node([node["metadata"]["name"] for node in cluster.nodes()], cluster.pods(OURS))
     absent = variables.get("verify_absent") or {}
-    scene = Scene(cluster, stack, provider, absent, node, options.outage, _say)
+    environment = Environment(cluster, stack, provider, absent, node, options.outage, _say)
 
-    wanted = options.only or list(_WHAT)
+    wanted = options.only or list(_DESCRIPTIONS)
     lines = []
     if any(fault.name in wanted for fault in FAULTS):
-        lines += _events(options, scene, Cluster(kubeconfig, context, NAMESPACE), wanted)
+        lines += _events(options, environment, Cluster(kubeconfig, context, NAMESPACE), wanted)
     # A path chosen for the events says nothing about files.
     if any(fault.name in wanted for fault in LOG_FAULTS) and not options.path:
         stores = Stores(Cluster(kubeconfig, context, stack.namespace, timeout=120), stack)
-        lines += _files(scene, stores, Cluster(kubeconfig, context, NAMESPACE), [fault for fault in LOG_FAULTS if fault.name in wanted])
-    _write(options.report, lines)
-    print(account.table(lines), end="")
-    failed = sum(line.status == "failed" for line in lines)
-    tested = sum(line.status != "not tested" for line in lines)
-    print(f"{tested - failed} passed, {failed} failed, {len(lines) - tested} not tested; report: {options.report}")
-    return failed == 0
+        lines += _files(
+            environment, stores, Cluster(kubeconfig, context, NAMESPACE), [fault for fault in LOG_FAULTS if fault.name in wanted]
+        )
+    report.write(options.report, lines)
+    print(report.table(lines), end="")
+    print(f"{report.summary(lines)}; report: {options.report}")
+    return not any(line.status == "failed" for line in lines)
 
 
-def _events(options: argparse.Namespace, scene: Scene, cluster: Cluster, names: Sequence[str]) -> list[Account]:
+def _events(options: argparse.Namespace, environment: Environment, cluster: Cluster, names: Sequence[str]) -> list[Result]:
     """Count the events on every path while the faults with these names happen. `cluster` is seen in the generator's namespace."""
-    stack, absent = scene.stack, scene.absent
-    asked = options.path or list(account.STORES)
-    untestable = {account.TAILED_LOGS: absent.get("alloy", "alloy is switched off")} if not stack.has("alloy") else {}
+    stack, absent = environment.stack, environment.absent
+    asked = options.path or list(STORES)
+    untestable = {TAILED_LOGS: absent.get("alloy", "alloy is switched off")} if not stack.has("alloy") else {}
     paths = [path for path in asked if path not in untestable]
     wanted = [fault for fault in FAULTS if fault.name in names]
-    obstacles = {fault.name: reason for fault in wanted if (reason := fault.obstacle(scene))}
-    chosen = [fault for fault in wanted if fault.name not in obstacles]
-    generator = Generator(cluster, "")
+    reasons = {fault.name: reason for fault in wanted if (reason := fault.untestable(environment))}
+    chosen = [fault for fault in wanted if fault.name not in reasons]
+    generator = Generator(cluster, stack)
     try:
-        _say(f"generator on {scene.generator_node}: one event per {options.interval} on {', '.join(paths)}")
-        generator = Generator.start(cluster, stack, scene.generator_node, paths, options.interval)
-        measured = _measure(generator, scene, chosen, options.quiet)
-        lines = _settled(Stores(scene.cluster, stack), measured, paths)
+        _say(f"generator on {environment.generator_node}: one event per {options.interval} on {', '.join(paths)}")
+        generator.start(environment.generator_node, paths, options.interval)
+        measured = _measure(generator, environment, chosen, options.quiet)
+        lines = _settled(Stores(environment.cluster, stack), measured, paths)
     finally:
         generator.remove()
-    lines += [account.not_tested(path, fault.name, untestable[path]) for path in asked if path in untestable for fault in chosen]
-    lines += [account.not_tested(path, name, reason) for name, reason in obstacles.items() for path in asked]
+    lines += [not_tested(path, fault.name, untestable[path]) for path in asked if path in untestable for fault in chosen]
+    lines += [not_tested(path, name, reason) for name, reason in reasons.items() for path in asked]
     order = [fault.name for fault in FAULTS]
     lines.sort(key=lambda line: (order.index(line.fault), asked.index(line.path)))
     return lines
 
 
-def _files(scene: Scene, stores: Stores, cluster: Cluster, chosen: Sequence[LogFault]) -> list[Account]:
+def _files(environment: Environment, stores: Stores, cluster: Cluster, chosen: Sequence[LogFault]) -> list[Result]:
     """Count the lines of log files while these faults happen, one after the other. `cluster` is seen in the writers' namespace."""
     lines = []
     for fault in chosen:
-        reason = fault.obstacle(scene)
+        reason = fault.untestable(environment)
         for load in fault.loads:
             if reason:
-                lines.append(account.not_tested(log_faults.path(load), fault.name, reason))
+                lines.append(not_tested(log_faults.path(load), fault.name, reason))
             else:
-                lines.append(log_faults.measure(scene, stores, cluster, fault, load))
+                lines.append(log_faults.measure(environment, stores, cluster, fault, load))
     return lines
 
 
 def main() -> int:
-    """Run; return 0 when every promise was kept, 1 when one is broken, 2 when nothing could be measured."""
+    """Run; return 0 when every result is within its limits, 1 when one is not, 2 when nothing could be measured."""
     options = _parser().parse_args()
-    # Whoever ends this run also wants its traces gone.
+    # SIGTERM removes what the run has made, as an interrupt does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return 0 if _run(options) else 1
-    except (ClusterError, AccountError, InventoryError, OSError) as error:
+    except (ClusterError, UnexpectedDataError, InventoryError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The faults: what each one does, and how it waits until all is well again."""
+"""The faults of the events: what each one does, and how the end of its effects is awaited."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.stack import addressing, catalogue, high_availability, labels
+from ansible_collections.observability.stack.plugins.module_utils.stack import high_availability
+from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import pod_names
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import port, workload_name
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME, PART_OF, selector
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.verify.stores import exposition
 
 from tests.failover.waiting import wait
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_NAME = "app.kubernetes.io/name"
-OURS = "app.kubernetes.io/part-of=observability-stack"
+OURS = f"{PART_OF}=observability-stack"
 # How long a workload may take to be ready again: a volume that is large takes its time to replay.
 _PATIENCE = 300.0
 # Longer than Kubernetes takes to notice that a node does not answer.
@@ -28,8 +30,12 @@ _NODE_LOST_FOR = 60.0
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Where the faults happen. `provider`: existing, kind or lab; `generator_node` must not be lost; `outage` in seconds."""
+class Environment:
+    """The cluster and the stack under test.
+
+    `provider`: existing, kind or lab. `absent`: components of which the real program does not run here, each with the reason.
+    `generator_node` must not be lost. `outage`: seconds without stores. `say` takes a line about each step.
+    """
 
     cluster: Cluster
     stack: Stack
@@ -41,15 +47,16 @@ class Scene:
 
     def pods(self, component: str = "") -> list[dict[str, Any]]:
         """Return the pods of a component, or of the whole stack."""
-        return self.cluster.pods(labels.selector(self.stack, component) if component else OURS)
+        return self.cluster.pods(selector(self.stack, component) if component else OURS)
 
     def elected(self) -> str:
         """Return the pod whose scrapes Mimir keeps. Raises ClusterError when there is none."""
-        (mimir, *_), port = self.pods("mimir"), catalogue.port("mimir", "http")
-        page = self.cluster.pod(mimir["metadata"]["name"], port, "/metrics").text
-        for (_, series), value in exposition(page, ["cortex_ha_tracker_elected_replica_status"]).items():
-            if value == 1 and dict(series).get("cluster") == high_availability.external_labels(self.stack)[high_availability.GROUP_LABEL]:
-                return dict(series)["replica"]
+        mimir, *_ = self.pods("mimir")
+        page = self.cluster.pod(mimir["metadata"]["name"], port("mimir", "http"), "/metrics").text
+        group = high_availability.external_labels(self.stack)[high_availability.GROUP_LABEL]
+        for (_, labels), value in exposition(page, ["cortex_ha_tracker_elected_replica_status"]).items():
+            if value == 1 and dict(labels).get("cluster") == group:
+                return dict(labels)["replica"]
         raise ClusterError("Mimir's HA tracker has elected no Prometheus replica")
 
     def kill(self, name: str) -> None:
@@ -65,23 +72,23 @@ class Scene:
             self.say(f"  restart pod {name}")
             self.cluster.delete_pods([name], grace=pod["spec"]["terminationGracePeriodSeconds"])
             wait(_PATIENCE, lambda uid=uid: uid not in self._uids(component), f"pod {name} does not end")  # type: ignore[misc]
-            self.wait_until_well()
+            self.wait_until_ready()
 
     def _uids(self, component: str) -> set[str]:
         return {pod["metadata"]["uid"] for pod in self.pods(component)}
 
     def scale(self, component: str, replicas: int) -> None:
         """Set the number of a StatefulSet's pods."""
-        name = catalogue.workload_name(component)
+        name = workload_name(component)
         path = f"/apis/apps/v1/namespaces/{self.stack.namespace}/statefulsets/{name}/scale"
         current = self.cluster.object("GET", path)
         self.cluster.object("PUT", path, body={**current, "spec": {"replicas": replicas}})
 
-    def wait_until_well(self) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until every node and every workload of the stack is ready. Raises ClusterError with those that are not."""
-        wait(_PATIENCE, lambda: not self.unwell(), lambda: f"not ready: {', '.join(self.unwell())}")
+        wait(_PATIENCE, lambda: not self.not_ready(), lambda: f"not ready: {', '.join(self.not_ready())}")
 
-    def unwell(self) -> list[str]:
+    def not_ready(self) -> list[str]:
         """Return the nodes and workloads that are not ready."""
         found = [node["metadata"]["name"] for node in self.cluster.nodes() if not _ready(node)]
         pods = self.pods()
@@ -89,15 +96,15 @@ class Scene:
             path = f"/apis/apps/v1/namespaces/{self.stack.namespace}/{kind}"
             for workload in self.cluster.object("GET", path, [("labelSelector", OURS)])["items"]:
                 wanted = workload["status"].get("desiredNumberScheduled", workload["spec"].get("replicas"))
-                name = workload["spec"]["selector"]["matchLabels"][_NAME]
-                mine = [pod for pod in pods if pod["metadata"]["labels"].get(_NAME) == name]
+                name = workload["spec"]["selector"]["matchLabels"][NAME]
+                mine = [pod for pod in pods if pod["metadata"]["labels"].get(NAME) == name]
                 ready = [pod for pod in mine if _ready(pod) and "deletionTimestamp" not in pod["metadata"]]
                 # The workload's own count is late after a kill: the pods themselves are asked.
                 if not len(mine) == len(ready) == wanted:
                     found.append(f"{name} ({len(ready)} of {wanted})")
         return found
 
-    def victim(self) -> str:
+    def node_to_lose(self) -> str:
         """Return the node to lose: that of the elected Prometheus replica if possible, never the generator's. Empty: none.
 
         Of the others one with Prometheus and a collector, rather without a store.
@@ -117,54 +124,54 @@ def _ready(thing: Mapping[str, Any]) -> bool:
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
-def _kill_elected(scene: Scene) -> int:
-    scene.kill(scene.elected())
+def _kill_elected(environment: Environment) -> int:
+    environment.kill(environment.elected())
     return 1
 
 
-def _kill_other(scene: Scene) -> int:
-    elected = scene.elected()
-    scene.kill(next(name for name in addressing.pod_names(scene.stack, "prometheus") if name != elected))
+def _kill_other(environment: Environment) -> int:
+    elected = environment.elected()
+    environment.kill(next(name for name in pod_names(environment.stack, "prometheus") if name != elected))
     return 0
 
 
-def _roll(component: str) -> Callable[[Scene], int]:
-    def roll(scene: Scene) -> int:
+def _roll(component: str) -> Callable[[Environment], int]:
+    def roll(environment: Environment) -> int:
         deaths = 0
-        for name in scene.restart(component):
-            deaths += component == "prometheus" and name == scene.elected()
+        for name in environment.restart(component):
+            deaths += component == "prometheus" and name == environment.elected()
         return deaths
 
     return roll
 
 
-def _kill_one(component: str) -> Callable[[Scene], int]:
-    def kill(scene: Scene) -> int:
-        scene.kill(scene.pods(component)[0]["metadata"]["name"])
+def _kill_one(component: str) -> Callable[[Environment], int]:
+    def kill(environment: Environment) -> int:
+        environment.kill(environment.pods(component)[0]["metadata"]["name"])
         return 0
 
     return kill
 
 
-def _outage(scene: Scene) -> int:
-    stores = [component for component in ("mimir", "loki") if scene.stack.has(component)]
+def _outage(environment: Environment) -> int:
+    stores = [component for component in ("mimir", "loki") if environment.stack.has(component)]
     try:
         for component in stores:
-            scene.scale(component, 0)
-        wait(_PATIENCE, lambda: not any(scene.pods(component) for component in stores), "the stores do not end")
-        scene.say(f"  {' and '.join(stores)} away for {scene.outage:.0f} s")
-        time.sleep(scene.outage)
+            environment.scale(component, 0)
+        wait(_PATIENCE, lambda: not any(environment.pods(component) for component in stores), "the stores do not end")
+        environment.say(f"  {' and '.join(stores)} unavailable for {environment.outage:.0f} s")
+        time.sleep(environment.outage)
     finally:
         for component in stores:
-            scene.scale(component, scene.stack.replicas[component])
+            environment.scale(component, environment.stack.replicas[component])
     return 0
 
 
-def _lose_node(scene: Scene) -> int:
-    node, elected = scene.victim(), scene.elected()
-    there = sorted(pod["metadata"]["name"] for pod in scene.pods() if pod["spec"].get("nodeName") == node)
-    scene.say(f"  node {node} is lost for {_NODE_LOST_FOR:.0f} s, with {', '.join(there)}")
-    stop, start = _NODE_COMMANDS[scene.provider]
+def _lose_node(environment: Environment) -> int:
+    node, elected = environment.node_to_lose(), environment.elected()
+    there = sorted(pod["metadata"]["name"] for pod in environment.pods() if pod["spec"].get("nodeName") == node)
+    environment.say(f"  node {node} is lost for {_NODE_LOST_FOR:.0f} s, with {', '.join(there)}")
+    stop, start = _NODE_COMMANDS[environment.provider]
     try:
         _command(stop, node)
         time.sleep(_NODE_LOST_FOR)
@@ -185,29 +192,29 @@ def _command(command: Sequence[str], node: str) -> None:
         raise ClusterError(f"`{' '.join(command)} {node}` failed: {(done.stderr or done.stdout).strip()}")
 
 
-def needs(component: str) -> Callable[[Scene], str]:
-    """Return an obstacle: why a component does not run here, or ''."""
+def needs(component: str) -> Callable[[Environment], str]:
+    """Return a function that says why a component does not run here, or ''."""
 
-    def obstacle(scene: Scene) -> str:
-        return "" if scene.stack.has(component) else scene.absent.get(component, f"{component} is switched off")
+    def reason(environment: Environment) -> str:
+        return "" if environment.stack.has(component) else environment.absent.get(component, f"{component} is switched off")
 
-    return obstacle
+    return reason
 
 
-def _needs_node(scene: Scene) -> str:
-    if scene.provider not in _NODE_COMMANDS:
-        return "no node of a cluster of your own is taken away"
-    return "" if scene.victim() else "no node with Prometheus or a collector that can be spared"
+def _needs_node(environment: Environment) -> str:
+    if environment.provider not in _NODE_COMMANDS:
+        return "no node of a cluster of your own is stopped"
+    return "" if environment.node_to_lose() else "no node with Prometheus or a collector that can be spared"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. `run` does it and returns how many elected Prometheus replicas died; `obstacle` says why it cannot be done here, or ''."""
+    """One fault. `run` causes it and returns how often the elected replica ended; `untestable` returns why it cannot be done, or ''."""
 
     name: str
-    what: str
-    run: Callable[[Scene], int]
-    obstacle: Callable[[Scene], str]
+    description: str
+    run: Callable[[Environment], int]
+    untestable: Callable[[Environment], str]
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -220,6 +227,6 @@ FAULTS: tuple[Fault, ...] = (
     Fault("mimir-restart", "Mimir is restarted", _roll("mimir"), needs("mimir")),
     Fault("loki-restart", "Loki is restarted", _roll("loki"), needs("loki")),
     Fault("alloy-delete", "an Alloy pod is killed", _kill_one("alloy"), needs("alloy")),
-    Fault("outage", "Mimir and Loki are away for a while", _outage, needs("mimir")),
+    Fault("outage", "Mimir and Loki are unavailable for a while", _outage, needs("mimir")),
     Fault("node-loss", "a node with a Prometheus replica is lost and comes back", _lose_node, _needs_node),
 )

@@ -5,27 +5,30 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.stack import addressing, catalogue, kubernetes
+from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, kubernetes
+from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import replica_urls, url
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME, selector
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.rollouts import waiting_pods
 
-from tests.failover.account import Run
+from tests.failover.results import Run
 from tests.failover.waiting import wait
 
 NAMESPACE = "observability-failover"
 POD = "generator"
+_APP = "failover-generator"
 _PORT = catalogue.port("sample_application", "http")
 
 
 def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
     """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path."""
-    otlp = {name: addressing.url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
+    otlp = {name: url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
     arguments = [
         f"--run-id={identifier}",
         f"--interval={interval}",
@@ -33,21 +36,21 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         f"--otlp-grpc-endpoint={urlsplit(otlp['grpc']).netloc}",
         f"--otlp-http-endpoint={otlp['http']}",
         f"--paths={','.join(paths)}",
-        *(f"--remote-write-url={url}" for url in addressing.replica_urls(stack, "prometheus", "/api/v1/write").values()),
+        *(f"--remote-write-url={address}" for address in replica_urls(stack, "prometheus", "/api/v1/write").values()),
     ]
 
     def field(name: str, path: str) -> dict[str, Any]:
         return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
     attributes = {"k8s.namespace.name": "$(POD_NAMESPACE)", "k8s.pod.name": "$(POD_NAME)", "k8s.pod.uid": "$(POD_UID)"}
-    made = skeleton(stack, POD, "failover-generator", node, arguments)
+    made = skeleton(stack, POD, _APP, node, arguments)
     made["metadata"]["annotations"] = kubernetes.pod_metadata(stack, "sample_application")["annotations"]
     made["spec"]["containers"][0] |= {
         "env": [
             field("POD_NAME", "metadata.name"),
             field("POD_NAMESPACE", "metadata.namespace"),
             field("POD_UID", "metadata.uid"),
-            {"name": "OTEL_SERVICE_NAME", "value": "failover-generator"},
+            {"name": "OTEL_SERVICE_NAME", "value": _APP},
             {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": ",".join(f"{key}={value}" for key, value in attributes.items())},
         ],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": _PORT}, "periodSeconds": 1},
@@ -60,7 +63,7 @@ def skeleton(stack: Stack, name: str, app: str, node: str, arguments: Sequence[s
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": app}},
+        "metadata": {"name": name, "labels": {NAME: app}},
         "spec": {
             **({"nodeName": node} if node else {}),
             # A second start would number from one again.
@@ -93,7 +96,7 @@ def skeleton(stack: Stack, name: str, app: str, node: str, arguments: Sequence[s
 
 def choose_node(nodes: Sequence[str], pods: Sequence[dict[str, Any]]) -> str:
     """Return the node with the fewest Prometheus pods and then the fewest collectors: another one can then be lost."""
-    there = Counter((pod["spec"].get("nodeName"), pod["metadata"]["labels"].get("app.kubernetes.io/name")) for pod in pods)
+    there = Counter((pod["spec"].get("nodeName"), pod["metadata"]["labels"].get(NAME)) for pod in pods)
     return min(nodes, key=lambda node: (there[node, "prometheus"], there[node, "otel-collector"], node))
 
 
@@ -105,7 +108,7 @@ def identifier() -> str:
 def make_namespace(cluster: Cluster) -> None:
     """Make NAMESPACE, in place of what a run before has left."""
     remove_namespace(cluster)
-    labels = {"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/name": "failover-generator"}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", NAME: _APP}
     definition = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
     cluster.object("POST", "/api/v1/namespaces", body=definition)
 
@@ -114,7 +117,23 @@ def remove_namespace(cluster: Cluster) -> None:
     """Remove NAMESPACE with everything in it, and wait until it is gone."""
     path = f"/api/v1/namespaces/{NAMESPACE}"
     if cluster.request("DELETE", path).status != 404:
-        wait(180, lambda: cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} does not go away")
+        wait(180, lambda: cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} is not removed")
+
+
+def remote_write_policy(stack: Stack) -> dict[str, Any]:
+    """Return the NetworkPolicy that lets the generator push to Prometheus: in the stack only Alloy does, from the stack's own namespace."""
+    sources = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}]
+    ports = [{"port": catalogue.port("prometheus", "http"), "protocol": "TCP"}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": _APP, "namespace": stack.namespace, "labels": {NAME: _APP}},
+        "spec": {
+            "podSelector": {"matchLabels": selector(stack, "prometheus")},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": sources, "ports": ports}],
+        },
+    }
 
 
 def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
@@ -125,38 +144,49 @@ def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
 
 @dataclass
 class Generator:
-    """The running generator. `status` is what it says about itself, see tools/sample_application."""
+    """The running generator. `status` is its own account of the events, see tools/sample_application. `cluster` is seen in NAMESPACE."""
 
     cluster: Cluster
-    identifier: str
+    stack: Stack
+    identifier: str = field(default_factory=identifier)
 
-    @classmethod
-    def start(cls, cluster: Cluster, stack: Stack, node: str, paths: Sequence[str], interval: str) -> Generator:
-        """Start the pod, in place of any that a run before has left, and wait until it answers. `cluster` is seen in NAMESPACE."""
-        found = cls(cluster, identifier())
-        make_namespace(cluster)
-        # The service account of a new namespace comes a moment later; without it pods are refused.
-        wait(15, lambda: created(cluster, pod(stack, found.identifier, node, paths, interval)), "the generator cannot be made")
-        wait(60, found._answers, lambda: f"the generator does not start: {found._reason()}")
-        return found
+    def start(self, node: str, paths: Sequence[str], interval: str) -> None:
+        """Start the pod, in place of any that a run before has left, and wait until it answers."""
+        make_namespace(self.cluster)
+        self._remove_policy()
+        if self.stack.network_policies:
+            policy = remote_write_policy(self.stack)
+            self.cluster.object("POST", self._policies, body=policy)
+        definition = pod(self.stack, self.identifier, node, paths, interval)
+        # The service account of a new namespace comes a moment later; without it pods are rejected.
+        wait(15, lambda: created(self.cluster, definition), "the generator cannot be made")
+        wait(60, self._answers, lambda: f"the generator does not start: {self._reason()}")
 
     def remove(self) -> None:
-        """Remove the namespace with everything in it, and wait until it is gone."""
+        """Remove the namespace with everything in it and the policy, and wait until it is gone."""
+        self._remove_policy()
         remove_namespace(self.cluster)
+
+    @property
+    def _policies(self) -> str:
+        return f"/apis/networking.k8s.io/v1/namespaces/{self.stack.namespace}/networkpolicies"
+
+    def _remove_policy(self) -> None:
+        self.cluster.request("DELETE", f"{self._policies}/{_APP}")
 
     def _answers(self) -> bool:
         return self.cluster.pod(POD, _PORT, "/healthz").status == 200
 
     def _reason(self) -> str:
-        pods = self.cluster.pods({"app.kubernetes.io/name": "failover-generator"})
+        pods = self.cluster.pods({NAME: _APP})
         return "; ".join(found["why"] for found in waiting_pods(pods)) or "its pod is ready, and does not answer"
 
     def status(self) -> dict[str, Any]:
-        """Return the account that the generator gives of itself."""
+        """Return what the generator has sent so far."""
         return self._ask("GET", "/status")
 
     def stop(self, patience: float) -> dict[str, Any]:
-        """Let no more events come, wait until all are delivered, and return the last account.
+        """End the events, wait until all are delivered, and return the last status.
 
         Raises ClusterError when that takes longer than `patience` seconds.
         """

@@ -1,4 +1,4 @@
-"""Asking each store for every number."""
+"""Queries that return every number in a store."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.observability.stack.plugins.module_utils import stores
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, ClusterError, Query
-from ansible_collections.observability.stack.plugins.module_utils.stack import addressing, catalogue
+from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import tenant_headers
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import port
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.module_utils.verify import stores
 
-from tests.failover.account import Run, copies
+from tests.failover.counting import copies
+from tests.failover.results import Run
 
 # The series of each path, as the sample application names them.
 SERIES = {
@@ -28,30 +30,30 @@ _LINES = 5000
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores of a stack, through the API server."""
+    """The stores of a stack, through port-forwards."""
 
     cluster: Cluster
     stack: Stack
 
     def _headers(self) -> Mapping[str, str]:
-        return addressing.tenant_headers(self.stack)
+        return tenant_headers(self.stack)
 
     def mimir(self, path: str, query: Query) -> Answer:
         """Return what Mimir answers on a path of its Prometheus API."""
-        return self.cluster.service("mimir", catalogue.port("mimir", "http"), f"/prometheus{path}", query=query, headers=self._headers())
+        return self.cluster.service("mimir", port("mimir", "http"), f"/prometheus{path}", query=query, headers=self._headers())
 
     def prometheus(self, replica: str, path: str, query: Query) -> Answer:
         """Return what one Prometheus replica answers."""
-        return self.cluster.pod(replica, catalogue.port("prometheus", "http"), path, query=query)
+        return self.cluster.pod(replica, port("prometheus", "http"), path, query=query)
 
     def loki(self, path: str, query: Query) -> Answer:
         """Return what Loki answers."""
-        return self.cluster.service("loki", catalogue.port("loki", "http"), path, query=query, headers=self._headers())
+        return self.cluster.service("loki", port("loki", "http"), path, query=query, headers=self._headers())
 
     def samples(self, store: str, path: str, run: Run, seconds: int) -> list[tuple[int, float]]:
-        """Return every sample (Unix milliseconds, value) of a path from the last `seconds`, of all series that carry the run's name.
+        """Return every sample (Unix milliseconds, value) of a path from the last `seconds`, of all series with the label of the run ID.
 
-        `store` is `mimir` or a Prometheus pod. A range selector gives raw samples; a second series shows as doubling.
+        `store` is `mimir` or a Prometheus pod. A range selector gives raw samples; a second series shows up as duplicates.
         """
         metrics = stores.Metrics(store, self.mimir if store == "mimir" else lambda where, query: self.prometheus(store, where, query))
         found = metrics.query(f'{SERIES[path]}{{run="{run.identifier}"}}[{seconds}s]')
@@ -114,7 +116,7 @@ def in_order(read: Callable[[int], list[Entry]], limit: int, start: int) -> Iter
             return
         last = page[-1][0]
         if page[0][0] == last:
-            raise ClusterError(f"{limit} lines or more at {last} ns: they cannot be told apart")
+            raise ClusterError(f"{limit} lines or more at {last} ns: they cannot be distinguished")
         yield from (entry for entry in page if entry[0] < last)
         start = last
 
@@ -128,6 +130,6 @@ def everything(read: Callable[[int, int], list[str]], limit: int, start: int, en
     if len(found) < limit:
         return found
     if end - start <= 1:
-        raise ClusterError(f"{limit} lines or more at {start} ns: they cannot be told apart")
+        raise ClusterError(f"{limit} lines or more at {start} ns: they cannot be distinguished")
     middle = (start + end) // 2
     return everything(read, limit, start, middle) + everything(read, limit, middle, end)

@@ -24,7 +24,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.observability.stack.plugins.module_utils.stack import placing
+from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, graph, placing
+from ansible_collections.observability.stack.plugins.module_utils.stack.connections import CONNECTIONS
 from ansible_collections.observability.stack.plugins.module_utils.stack.units import size_bytes
 
 from tests.inventories import ROOT, load, values
@@ -44,15 +45,15 @@ BASE = "minimal"
 Rendered = dict[str, dict[str, list[dict[str, Any]]]]
 
 
-def render(source: Path, folder: Path) -> None:
-    """Render the clusters of an inventory, each into a folder of its name."""
+def render(source: Path, directory: Path) -> None:
+    """Render the clusters of an inventory, each into a directory of its name."""
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("ansible-playbook")),
             "playbooks/render.yml",
             f"--inventory={source}",
             "--extra-vars",
-            f'{{"render_directory": "{folder}/{{{{ inventory_hostname }}}}"}}',
+            f'{{"render_directory": "{directory}/{{{{ inventory_hostname }}}}"}}',
         ],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},
@@ -67,11 +68,11 @@ def render(source: Path, folder: Path) -> None:
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """Return cluster -> component -> objects, as playbooks/render.yml writes them."""
-    folder = tmp_path_factory.mktemp("rendered")
+    directory = tmp_path_factory.mktemp("rendered")
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda source: render(source, folder), SOURCES))
+        list(pool.map(lambda source: render(source, directory), SOURCES))
     return {
-        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((folder / cluster).iterdir())}
+        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((directory / cluster).iterdir())}
         for cluster in CLUSTERS
     }
 
@@ -127,19 +128,19 @@ def expected_files(cluster: str, rendered: Rendered) -> dict[str, str]:
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_an_inventory_renders_to_what_is_expected(cluster: str, rendered: Rendered, request: pytest.FixtureRequest) -> None:
     files = expected_files(cluster, rendered)
-    folder = EXPECTED / cluster
+    directory = EXPECTED / cluster
     if request.config.getoption("--update-golden"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
         for name, text in files.items():
-            (folder / name).write_text(text)
-    found = {path.name: path.read_text() for path in folder.iterdir()} if folder.exists() else {}
+            (directory / name).write_text(text)
+    found = {path.name: path.read_text() for path in directory.iterdir()} if directory.exists() else {}
     for name in sorted(files.keys() | found.keys()):
         assert files.get(name) == found.get(name), f"{cluster}/{name} differs; if that is meant, write it with --update-golden"
 
 
 def test_the_variant_with_most_variables_has_all_of_them() -> None:
-    known = {name for name in values() if not name.startswith(("__", "common_")) and not name.endswith("_stack")}
+    known = {name for name in values() if not name.startswith(("__", "common_"))}
     # Read as text: a value may be one that only Ansible can read.
     given = re.findall(r"(?m)^(\w+):", (VARIANTS / "host_vars/most_variables.yml").read_text())
     assert set(given) == known
@@ -190,7 +191,7 @@ def test_every_object_follows_the_schema_of_kubernetes(cluster: str, rendered: R
     [{"issuer": {"name": "x"}}, {"dnsNames": []}, {"issuerRef": {}}, {"secretTemplate": {"labels": {"a": 1}}}],
 )
 def test_a_wrong_certificate_does_not_follow_its_schema(change: dict[str, Any], rendered: Rendered) -> None:
-    (certificate,) = (item for item in rendered["edge"]["ingress_nginx"] if item["kind"] == "Certificate")
+    (certificate,) = (item for item in rendered["edge"]["ingress"] if item["kind"] == "Certificate")
     with pytest.raises(jsonschema.ValidationError):
         schemas.validate({**certificate, "spec": {**certificate["spec"], **change}}, schemas.versions()[0])
 
@@ -198,7 +199,7 @@ def test_a_wrong_certificate_does_not_follow_its_schema(change: dict[str, Any], 
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_a_certificate_is_asked_for_once_and_has_every_host(cluster: str, rendered: Rendered) -> None:
     """Of several that share a Secret, cert-manager serves one."""
-    items = rendered[cluster].get("ingress_nginx", [])
+    items = rendered[cluster].get("ingress", [])
     certificates = [item["spec"] for item in items if item["kind"] == "Certificate"]
     assert len(certificates) == (cluster in ("edge", "most_variables", "production"))
     hosts = {host for item in items if item["kind"] == "Ingress" for tls in item["spec"].get("tls", []) for host in tls["hosts"]}
@@ -224,8 +225,10 @@ def test_every_object_is_ours_and_there_once(cluster: str, rendered: Rendered) -
         identity = (item["kind"], metadata.get("namespace"), metadata["name"])
         assert identity not in seen
         seen.add(identity)
-        # An Ingress belongs to the component that it leads to, and its name begins with that one's.
+        # An Ingress belongs to the component that it leads to, and its name begins with that one's; a policy to the pods that it is for.
         owner = metadata["name"].partition("-")[0] if item["kind"] == "Ingress" else component.replace("_", "-")
+        if item["kind"] == "NetworkPolicy" and metadata["name"] != "default-deny":
+            owner = metadata["name"]
         assert metadata["labels"]["app.kubernetes.io/name"] == owner, identity
         assert metadata["labels"]["app.kubernetes.io/part-of"] == "observability-stack"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "ansible"
@@ -441,8 +444,8 @@ def test_a_removal_knows_every_object_and_lets_each_component_deliver_what_it_ho
 # --- what the components take -----------------------------------------------------------------------------------------
 
 
-def configuration(cluster: str, component: str, rendered: Rendered, folder: Path) -> list[str]:
-    """Write the files that a component mounts below `folder`, and return its arguments with the paths changed accordingly."""
+def configuration(cluster: str, component: str, rendered: Rendered, directory: Path) -> list[str]:
+    """Write the files that a component mounts below `directory`, and return its arguments with the paths changed accordingly."""
     if component not in rendered[cluster]:
         pytest.skip(f"{component} is switched off")
     maps = {item["metadata"]["name"]: item["data"] for item in rendered[cluster][component] if item["kind"] == "ConfigMap"}
@@ -451,7 +454,7 @@ def configuration(cluster: str, component: str, rendered: Rendered, folder: Path
     volumes = {volume["name"]: volume["configMap"]["name"] for volume in pod.spec["volumes"] if "configMap" in volume}
     for mount in pod.containers[-1]["volumeMounts"]:
         if mount["name"] in volumes:
-            place = folder / mount["mountPath"].strip("/")
+            place = directory / mount["mountPath"].strip("/")
             place.mkdir(parents=True)
             for name, text in maps[volumes[mount["name"]]].items():
                 (place / name).write_text(text.replace(mount["mountPath"], str(place)))
@@ -470,9 +473,9 @@ IN_IMAGES = {
 
 
 @pytest.fixture(autouse=True)
-def checked_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def checked_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Name the only directory that a program in a container is given, read-only."""
-    monkeypatch.setenv("CHECKED_FOLDER", str(tmp_path))
+    monkeypatch.setenv("CHECKED_DIRECTORY", str(tmp_path))
 
 
 @functools.cache
@@ -503,10 +506,10 @@ def binary(name: str) -> Path:
     reference = images.versions()[component]
     if reason := docker_lacks(reference):
         (pytest.fail if os.environ.get("PROVIDER") == "kind" else pytest.skip)(f"{missing}; {reason}")
-    folder = os.environ["CHECKED_FOLDER"]
-    script = Path(folder) / f"{name}-in-docker"
+    directory = os.environ["CHECKED_DIRECTORY"]
+    script = Path(directory) / f"{name}-in-docker"
     command = ["docker", "run", "--rm", "--network=none", "--security-opt=label=disable", f"--user={os.getuid()}:{os.getgid()}"]
-    command += [f"--volume={folder}:{folder}:ro", f"--entrypoint={path}", reference]
+    command += [f"--volume={directory}:{directory}:ro", f"--entrypoint={path}", reference]
     script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     script.chmod(0o755)
     return script
@@ -520,7 +523,7 @@ def accept(command: list[str | Path], **environment: str) -> None:
 
 @pytest.fixture
 def without_binaries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what the lab has built, and what it was given."""
+    """Hide what the lab has built, and what it was given."""
 
     def none(name: str) -> Path:
         raise build.BuildError(f"{name} is not built")
@@ -592,7 +595,7 @@ def test_alloy_takes_its_configuration(cluster: str, rendered: Rendered, tmp_pat
 
 
 @pytest.mark.parametrize("program", ["promtool", "mimir", "loki", "otelcol-k8s"])
-def test_a_checker_refuses_a_misspelt_key(program: str, rendered: Rendered, tmp_path: Path) -> None:
+def test_a_checker_rejects_a_misspelt_key(program: str, rendered: Rendered, tmp_path: Path) -> None:
     component = {"promtool": "prometheus", "otelcol-k8s": "otel_collector"}.get(program, program)
     found = binary(program)
     arguments = configuration(BASE, component, rendered, tmp_path)

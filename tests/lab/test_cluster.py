@@ -63,7 +63,7 @@ def test_a_volume_belongs_to_its_claim_and_to_the_node_that_was_chosen() -> None
     [term] = made["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-2"]}]
     assert made["spec"]["claimRef"]["uid"] == "1234"
-    # The provisioner's view of the folder, from the host, is the node's /var.
+    # The provisioner's view of the directory, from the host, is the node's /var.
     assert Path("/", volumes.ON_HOST) == volumes.ON_NODE
 
 
@@ -74,7 +74,7 @@ def test_no_two_nodes_share_a_control_group_or_pod_addresses() -> None:
     assert subnets == {address.pods[0] for address in nodes}
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(LabError, match=r"left alone|needs root"):
         Cluster(print, tmp_path).down()
@@ -88,7 +88,7 @@ def test_a_lab_keeps_its_number_of_nodes(tmp_path: Path) -> None:
         Cluster(print, tmp_path, nodes=1).up()
 
 
-def test_a_lab_does_not_take_the_folder_of_another_one(tmp_path: Path) -> None:
+def test_a_lab_does_not_take_the_directory_of_another_one(tmp_path: Path) -> None:
     (tmp_path / "lab.json").write_text('{"name": "other", "nodes": 3, "subnet": "10.213.0.0/24"}')
     with pytest.raises(LabError, match="belongs to the lab other"):
         Cluster(print, tmp_path)

@@ -11,14 +11,14 @@ import pytest
 
 from tools.lab import build
 
-FOLDERS = (build.HERE / "programs", build.HERE.parent / "sample_application")
+DIRECTORIES = (build.HERE / "programs", build.HERE.parent / "sample_application")
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go here")
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_a_go_program_passes_its_own_tests(folder: Path) -> None:
+@pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda directory: directory.name)
+def test_a_go_program_passes_its_own_tests(directory: Path) -> None:
     environment = {**os.environ, **build.COMPILER, "GOFLAGS": build.COMPILER["GOFLAGS"].replace("-mod=mod", "-mod=readonly")}
     done = subprocess.run(
-        ["go", "test", build.GCFLAGS, "./..."], cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+        ["go", "test", build.GCFLAGS, "./..."], cwd=directory, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

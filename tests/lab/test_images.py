@@ -32,7 +32,7 @@ def image(tmp_path: Path) -> images.Image:
         files,
         ("/usr/bin/program",),
         user="nobody",
-        label=images.STAND_IN,
+        label=images.SUBSTITUTE,
         directory="/data",
         directories={"/data/deep": "10001:0 0775", "/usr/share": "101:7 0750"},
         capabilities={"/usr/bin/program": "cap_net_bind_service=ep"},
@@ -75,7 +75,7 @@ def test_the_configuration_says_how_to_run_it_and_what_it_is(archive: tarfile.Ta
     assert config == {
         "Entrypoint": ["/usr/bin/program"],
         "User": "nobody",
-        "Labels": {images.LABEL: "stand-in"},
+        "Labels": {images.LABEL: "substitute"},
         "WorkingDir": "/data",
     }
 
@@ -86,7 +86,7 @@ def test_programs_can_be_run_and_files_be_read_by_everyone(layer: tarfile.TarFil
     assert layer.getmember("run.sh").mode == 0o755
 
 
-def test_every_folder_comes_before_what_is_in_it(layer: tarfile.TarFile) -> None:
+def test_every_directory_comes_before_what_is_in_it(layer: tarfile.TarFile) -> None:
     seen: set[str] = set()
     for member in layer:
         parent = member.name.rpartition("/")[0]
@@ -152,13 +152,13 @@ def test_the_same_files_make_the_same_bytes(image: images.Image, tmp_path: Path)
 def test_the_lab_says_which_components_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("LAB_BIN_DIR", raising=False)
     assert images.absent() == {"alloy": "no binary of alloy here", "grafana": "no binary of grafana here"}
-    assert "stand-in" in images.stand_ins()["grafana"]
-    assert "Traefik" in images.stand_ins()["ingress"]
+    assert "data sources" in images.substitutes()["grafana"]
+    assert "Traefik" in images.substitutes()["ingress"]
     for name in ("alloy", "grafana", "nginx-ingress"):
         (tmp_path / name).write_bytes(b"\x7fELF")
     monkeypatch.setenv("LAB_BIN_DIR", str(tmp_path))
     assert images.absent() == {}
-    assert images.stand_ins() == {}
+    assert images.substitutes() == {}
 
 
 def test_a_given_binary_becomes_the_image_of_that_component(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_every_image_of_versions_yml_has_its_facts_and_their_source() -> None:
         for path, capability in row["capabilities"].items():
             assert path.startswith("/"), name
             assert images.file_capability(capability), name
-        # The kubelet can tell that a number is not root.
+        # Of a number the kubelet can see that it is not root.
         assert row["user"].replace(":", "").isdigit() or row["user"] in row["users"], name
 
 

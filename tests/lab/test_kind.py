@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tools.lab import build, images, kind
-from tools.lab.interface import ProviderError
 from tools.lab.kind import MARKER, NODE_IMAGE, Kind, Settings
+from tools.lab.provider_protocol import ProviderError
 
 SAMPLE = "localhost/observability-stack/sample-application:1"
 
@@ -229,7 +229,7 @@ def test_the_marker_is_not_enough_while_a_worker_is_not_ready(engine: Engine, up
     assert engine.did("docker rm") == 0
 
 
-def test_a_create_waits_for_the_workers_and_marks_nothing_before(engine: Engine, up: Callable[..., bool]) -> None:
+def test_a_create_waits_for_the_workers_and_labels_nothing_before(engine: Engine, up: Callable[..., bool]) -> None:
     engine.heartbeats = False
     with pytest.raises(ProviderError, match="observability-stack-worker2 has not reported"):
         up()
@@ -365,7 +365,7 @@ def test_name_ports_and_node_image_can_be_set(engine: Engine, up: Callable[..., 
     assert {node["image"] for node in engine.configuration["nodes"]} == {"registry.example.org/node:v1.36.3"}
     assert set(engine.containers) == {"mine-control-plane", "mine-worker", "mine-worker2"}
     provider = Kind(print, Settings.read(mine))
-    assert provider.connection().context == "kind-mine"
+    assert provider.access().context == "kind-mine"
     assert provider.variables()["verify_ingress_address"] == "127.0.0.1:9443"
     assert provider.variables()["verify_ingress_http_address"] == "127.0.0.1:9080"
     with pytest.raises(ProviderError, match=r"ports 9080, 9443, and .* ask for 8080, 8443"):
@@ -436,16 +436,16 @@ def test_status_tells_what_runs_what_has_stopped_and_what_was_never_completed(en
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Put programs, each a line of shell, alone on the PATH; every call of one is in the file that is returned."""
-    folder, calls = tmp_path / "bin", tmp_path / "calls"
-    folder.mkdir()
+    directory, calls = tmp_path / "bin", tmp_path / "calls"
+    directory.mkdir()
     calls.touch()
-    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("PATH", str(directory))
     monkeypatch.setattr(build, "CACHE", tmp_path / "cache")
 
     def put(**lines: str) -> Path:
         for name, line in lines.items():
-            (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{calls}\n{line}\n')
-            (folder / name).chmod(0o755)
+            (directory / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{calls}\n{line}\n')
+            (directory / name).chmod(0o755)
         return calls
 
     return put

@@ -31,7 +31,7 @@ def test_names_of_links_fit_into_what_the_kernel_takes() -> None:
 
 
 @pytest.mark.parametrize(("nodes", "subnet", "message"), [(0, None, "LAB_NODES is 0"), (10, None, "1 to 9"), (3, "10.0.0.0/16", "/24")])
-def test_what_cannot_be_laid_out_is_refused_by_name(nodes: int, subnet: str | None, message: str) -> None:
+def test_what_cannot_be_laid_out_is_rejected_by_name(nodes: int, subnet: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         network.plan(nodes, subnet)
 
@@ -63,7 +63,7 @@ def test_a_second_lab_has_other_addresses_in_each_family(family: tuple[int, ...]
     assert len(family) == len(first.host)
 
 
-def test_an_unknown_family_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_family_is_rejected_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "FAMILY", "ipx")
     with pytest.raises(ValueError, match="LAB_FAMILY is 'ipx'"):
         network.plan(1)

@@ -1,4 +1,4 @@
-"""Which cluster is used, and what Ansible is told about it."""
+"""Which cluster is used, and what Ansible is given about it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tools.lab import __main__ as command_line
 from tools.lab import images, kind, providers
 from tools.lab.addresses import addresses, describe
 from tools.lab.cluster import MANIFESTS
-from tools.lab.interface import Connection, Provider, ProviderError
-from tools.lab.providers import Existing, Lab, choose, hand_over, made, record, withdraw
+from tools.lab.provider_protocol import Access, Provider, ProviderError
+from tools.lab.providers import Existing, Lab, choose, forget_cluster, record_provider, recorded_provider, write_variables
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def kubeconfig(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lab_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def lab_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("LAB_DIR", str(tmp_path / "lab"))
     return tmp_path / "lab"
 
@@ -43,11 +43,11 @@ def test_your_own_cluster_is_never_taken_by_its_current_context(kubeconfig: Path
 
 def test_your_own_cluster_is_the_context_that_you_name(kubeconfig: Path) -> None:
     provider = choose(print, {"PROVIDER": "existing", "KUBECONFIG": f"/nowhere:{kubeconfig}", "KUBE_CONTEXT": "mine"})
-    assert provider.connection().kubeconfig == kubeconfig
-    assert provider.connection().context == "mine"
+    assert provider.access().kubeconfig == kubeconfig
+    assert provider.access().context == "mine"
 
 
-def test_a_context_that_is_not_there_is_refused_with_those_that_are(kubeconfig: Path) -> None:
+def test_a_context_that_is_not_there_is_rejected_with_those_that_are(kubeconfig: Path) -> None:
     with pytest.raises(ProviderError, match=r"no context 'min' .* there are: mine, production"):
         Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "min"})
 
@@ -60,12 +60,12 @@ def test_images_cannot_be_loaded_into_your_own_cluster(kubeconfig: Path) -> None
         provider.load_image("nonsense")
 
 
-def test_an_unknown_provider_is_refused() -> None:
+def test_an_unknown_provider_is_rejected() -> None:
     with pytest.raises(ProviderError, match="existing, kind or lab"):
         choose(print, {"PROVIDER": "minikube"})
 
 
-@pytest.mark.usefixtures("without_docker", "lab_folder")
+@pytest.mark.usefixtures("without_docker", "lab_directory")
 def test_without_docker_the_lab_is_chosen_and_the_reason_said() -> None:
     said: list[str] = []
     assert choose(said.append, {}).name == "lab"
@@ -78,62 +78,62 @@ def test_kind_by_name_without_docker_is_an_error_and_not_another_provider() -> N
         choose(print, {"PROVIDER": "kind"})
 
 
-@pytest.mark.usefixtures("lab_folder")
+@pytest.mark.usefixtures("lab_directory")
 def test_every_command_means_the_cluster_that_was_made_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "unusable", lambda: None)
     lab = choose(print, {"PROVIDER": "lab"})
-    assert made(tmp_path) == ""
-    record(lab, tmp_path)
+    assert recorded_provider(tmp_path) == ""
+    record_provider(lab, tmp_path)
     # Docker would be there; without the note this were kind.
-    assert choose(print, {}, made(tmp_path)).name == "lab"
-    assert choose(print, {"PROVIDER": "kind"}, made(tmp_path)).name == "kind"
-    withdraw(choose(print, {"PROVIDER": "kind"}), tmp_path)
-    assert made(tmp_path) == "lab"
-    withdraw(lab, tmp_path)
-    assert made(tmp_path) == ""
+    assert choose(print, {}, recorded_provider(tmp_path)).name == "lab"
+    assert choose(print, {"PROVIDER": "kind"}, recorded_provider(tmp_path)).name == "kind"
+    forget_cluster(choose(print, {"PROVIDER": "kind"}), tmp_path)
+    assert recorded_provider(tmp_path) == "lab"
+    forget_cluster(lab, tmp_path)
+    assert recorded_provider(tmp_path) == ""
 
 
-@pytest.mark.usefixtures("without_docker", "lab_folder")
+@pytest.mark.usefixtures("without_docker", "lab_directory")
 @pytest.mark.parametrize("command", ["down", "status", "up", "addresses"])
 def test_with_docker_off_a_kind_cluster_does_not_become_the_lab(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("PROVIDER", raising=False)
-    monkeypatch.setattr(command_line, "made", lambda: "kind")
+    monkeypatch.setattr(command_line, "recorded_provider", lambda: "kind")
     monkeypatch.setattr("sys.argv", ["lab", command])
     assert command_line.main() == 1
     assert "is a kind cluster, and no Docker engine answers; PROVIDER=lab means the lab" in capsys.readouterr().err
 
 
 def test_your_own_cluster_is_not_noted_as_made_from_here(kubeconfig: Path, tmp_path: Path) -> None:
-    record(Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "mine"}), tmp_path)
-    assert made(tmp_path) == ""
+    record_provider(Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "mine"}), tmp_path)
+    assert recorded_provider(tmp_path) == ""
 
 
-@pytest.mark.usefixtures("lab_folder")
-def test_the_provider_is_told_by_name_and_never_by_its_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("lab_directory")
+def test_the_provider_is_given_by_name_and_never_by_its_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config"
     config.write_text(yaml.safe_dump({"contexts": [{"name": "kind-mine"}, {"name": "lab"}]}))
-    told: list[str] = []
+    given: list[str] = []
 
-    class Told(Exception):  # noqa: N818 - ends the run where the faults would begin
+    class Given(Exception):  # noqa: N818 - ends the run where the faults would begin
         pass
 
-    def scene(*arguments: object) -> None:
-        told.append(str(arguments[2]))
-        raise Told
+    def environment(*arguments: object) -> None:
+        given.append(str(arguments[2]))
+        raise Given
 
     monkeypatch.setattr(failover, "Cluster", FakeCluster)
     monkeypatch.setattr(failover, "choose_node", lambda *_: "node")
-    monkeypatch.setattr(failover, "Scene", scene)
+    monkeypatch.setattr(failover, "Environment", environment)
     clusters: list[Provider] = [Existing({"KUBECONFIG": str(config), "KUBE_CONTEXT": context}) for context in ("kind-mine", "lab")]
     clusters += [Lab(print), kind.Kind(print, kind.Settings.read({}))]
     for provider in clusters:
-        variables = [failover.VARIABLES[0], hand_over(provider, tmp_path / "build")]
+        variables = [failover.VARIABLES[0], write_variables(provider, tmp_path / "build")]
         options = failover._parser().parse_args(["--variables", *map(str, variables)])
-        with pytest.raises(Told):
+        with pytest.raises(Given):
             failover._run(options)
-    assert told == ["existing", "existing", "lab", "kind"]
+    assert given == ["existing", "existing", "lab", "kind"]
 
 
 class FakeCluster:
@@ -148,12 +148,12 @@ class FakeCluster:
         return []
 
 
-@pytest.mark.usefixtures("lab_folder")
+@pytest.mark.usefixtures("lab_directory")
 def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_BIN_DIR", raising=False)
     lab = Lab(print)
     build = tmp_path / "build"
-    assert yaml.safe_load(hand_over(lab, build).read_text()) == {
+    assert yaml.safe_load(write_variables(lab, build).read_text()) == {
         "cluster_provider": "lab",
         "observability_kubeconfig": str(build / "kubeconfig"),
         "observability_context": "lab",
@@ -170,7 +170,7 @@ def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatc
     assert not (build / "kubeconfig").exists()
 
 
-@pytest.mark.usefixtures("lab_folder")
+@pytest.mark.usefixtures("lab_directory")
 def test_with_its_binary_the_role_installs_the_ingress_controller_in_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nginx-ingress").write_bytes(b"\x7fELF")
     monkeypatch.setenv("LAB_BIN_DIR", str(tmp_path))
@@ -184,20 +184,20 @@ def test_with_its_binary_the_role_installs_the_ingress_controller_in_the_lab(tmp
     assert found["ingress_class"] not in {item["metadata"]["name"] for item in in_place}
 
 
-def test_the_kubeconfig_is_there_as_long_as_the_lab(lab_folder: Path, tmp_path: Path) -> None:
+def test_the_kubeconfig_is_there_as_long_as_the_lab(lab_directory: Path, tmp_path: Path) -> None:
     lab = Lab(print)
-    lab_folder.mkdir()
-    lab.connection().kubeconfig.write_text("apiVersion: v1\n")
+    lab_directory.mkdir()
+    lab.access().kubeconfig.write_text("apiVersion: v1\n")
     build = tmp_path / "build"
-    before = hand_over(Lab(print), build).read_text()
+    before = write_variables(Lab(print), build).read_text()
     assert (build / "kubeconfig").stat().st_mode & 0o777 == 0o600
-    withdraw(lab, build)
+    forget_cluster(lab, build)
     assert {path.name: path.read_text() for path in build.iterdir()} == {"provider.yml": before}
 
 
 def test_your_own_kubeconfig_is_not_copied(kubeconfig: Path, tmp_path: Path) -> None:
     build = tmp_path / "build"
-    path = hand_over(Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "mine"}), build)
+    path = write_variables(Existing({"KUBECONFIG": str(kubeconfig), "KUBE_CONTEXT": "mine"}), build)
     assert yaml.safe_load(path.read_text()) == {
         "cluster_provider": "existing",
         "observability_kubeconfig": str(kubeconfig),
@@ -222,7 +222,7 @@ class At(Existing):
     """A cluster of your own at a kubeconfig."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._connection = Connection(kubeconfig, "mine")
+        self._access = Access(kubeconfig, "mine")
 
 
 def test_addresses_without_a_cluster_is_a_sentence(tmp_path: Path) -> None:

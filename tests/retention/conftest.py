@@ -25,8 +25,8 @@ def image() -> dict[str, images.Image]:
 
 @pytest.fixture(autouse=True)
 def needs(request: pytest.FixtureRequest, image: dict[str, images.Image]) -> None:
-    """Skip a test marked `needs(component, …)` where one of the programs is not here."""
-    for mark in request.node.iter_markers("needs"):
-        for component in mark.args:
+    """Skip a test with the marker `needs(component, …)` where one of the programs is not here."""
+    for marker in request.node.iter_markers("needs"):
+        for component in marker.args:
             if component not in image:
                 pytest.skip(f"the program of {component} is not built; run: make build")

@@ -36,9 +36,9 @@ _HTTP_TIMEOUT = 15.0
 Objects = list[dict[str, Any]]
 
 
-def render(variables: Mapping[str, Any], folder: Path) -> dict[str, Objects]:
+def render(variables: Mapping[str, Any], directory: Path) -> dict[str, Objects]:
     """Return component -> objects, as playbooks/render.yml writes them for an inventory with these variables."""
-    inventory = folder / "inventory.yml"
+    inventory = directory / "inventory.yml"
     connection = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     hosts = {"test": {"observability_cluster_name": "test", **connection, **variables}}
     inventory.write_text(yaml.safe_dump({"observability": {"hosts": hosts}}))
@@ -47,7 +47,7 @@ def render(variables: Mapping[str, Any], folder: Path) -> dict[str, Objects]:
             str(Path(sys.executable).with_name("ansible-playbook")),
             "playbooks/render.yml",
             f"--inventory={inventory}",
-            f"--extra-vars=render_directory={folder}/rendered",
+            f"--extra-vars=render_directory={directory}/rendered",
         ],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "/nonexistent"},
@@ -57,7 +57,7 @@ def render(variables: Mapping[str, Any], folder: Path) -> dict[str, Objects]:
         timeout=600,
     )
     assert done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-40:])
-    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in (folder / "rendered").iterdir()}
+    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in (directory / "rendered").iterdir()}
 
 
 def unable() -> str:
@@ -78,14 +78,14 @@ def unable() -> str:
 
 @dataclass
 class Pod:
-    """The pod of a component: what is rendered for it, the image it runs, its one address, and the folder that holds its volumes.
+    """The pod of a component: what is rendered for it, the image it runs, its one address, and the directory that holds its volumes.
 
     `arguments` come after the rendered ones; `without` names volumes that it does not get.
     """
 
     objects: Objects
     image: Image
-    folder: Path
+    directory: Path
     address: str = "10.244.1.5"
     arguments: Sequence[str] = ()
     without: Sequence[str] = ()
@@ -112,12 +112,12 @@ class Pod:
     @property
     def log(self) -> str:
         """Everything that the program has written, over all of its runs."""
-        path = self.folder / "log"
+        path = self.directory / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def volume(self, name: str) -> Path:
         """Return where a volume is on this machine."""
-        return self.folder / "volumes" / name
+        return self.directory / "volumes" / name
 
     @contextlib.contextmanager
     def running(self, *arguments: str) -> Iterator[Pod]:
@@ -199,7 +199,7 @@ class Pod:
 
     def _start(self, arguments: Sequence[str]) -> None:
         script = self._script([*self.arguments, *arguments])
-        with (self.folder / "log").open("ab") as log:
+        with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "sh", "-euc", script],
                 stdin=subprocess.DEVNULL,
@@ -228,7 +228,7 @@ class Pod:
 
     def _script(self, arguments: Sequence[str]) -> str:
         """Return the shell script that turns new namespaces into the pod, and itself into the program."""
-        root, security = self.folder / "root", self.spec["securityContext"]
+        root, security = self.directory / "root", self.spec["securityContext"]
         user, group = security["runAsUser"], security["runAsGroup"]
         assert self.container["securityContext"]["readOnlyRootFilesystem"]
         mounts: list[tuple[Path, str, bool]] = [(source, path, True) for path, source in self.image.files.items()]

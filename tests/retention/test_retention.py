@@ -1,7 +1,7 @@
 """What is older than the retention goes: from queries, and from the disk.
 
 The real programs, as rendered; only the intervals at which they work are shorter (the flags of LOKI and MIMIR). A restart stands for the
-minute after which Loki looks for what it has marked.
+minute after which Loki deletes expired chunks.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Outcome:
     log: str
 
 
-def size(folder: Path) -> int:
-    """Return the bytes of the files in a folder; one that goes while it is looked at counts nothing."""
+def size(directory: Path) -> int:
+    """Return the bytes of the files in a directory; one that goes while it is looked at counts nothing."""
     total = 0
-    for path in folder.rglob("*"):
+    for path in directory.rglob("*"):
         try:
             total += path.stat().st_size if path.is_file() else 0
         except FileNotFoundError:
@@ -88,10 +88,10 @@ def lines(pod: Pod, stream: str, at: float) -> int:
     return sum(len(entry["values"]) for entry in found)
 
 
-def loki(objects: Objects, image: Image, folder: Path, *without: str) -> Outcome:
+def loki(objects: Objects, image: Image, directory: Path, *without: str) -> Outcome:
     """Let a Loki apply its retention to what is five days old."""
-    folder.mkdir()
-    pod = Pod(objects, image, folder, without=without)
+    directory.mkdir()
+    pod = Pod(objects, image, directory, without=without)
     now = time.time()
     chunks = pod.volume("data") / "chunks"
     with pod.running():
@@ -149,10 +149,10 @@ def samples(pod: Pod, name: str, at: float) -> int:
     return sum(len(entry["values"]) for entry in found)
 
 
-def mimir(objects: Objects, image: Image, folder: Path) -> Outcome:
+def mimir(objects: Objects, image: Image, directory: Path) -> Outcome:
     """Let a Mimir apply its retention to what is five days old."""
-    folder.mkdir()
-    pod = Pod(objects, image, folder)
+    directory.mkdir()
+    pod = Pod(objects, image, directory)
     now = time.time() - SAMPLES / 10
     blocks = pod.volume("data") / "blocks"
     with pod.running():
@@ -173,14 +173,14 @@ def mimir(objects: Objects, image: Image, folder: Path) -> Outcome:
 @pytest.fixture(scope="module")
 def outcomes(rendered: dict[str, Objects], image: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """Run all three at once: most of the time each of them waits."""
-    folder = tmp_path_factory.mktemp("pods")
+    directory = tmp_path_factory.mktemp("pods")
     with ThreadPoolExecutor() as pool:
         runs = {}
         if "loki" in image:
-            runs["loki"] = pool.submit(loki, rendered["loki"], image["loki"], folder / "loki")
-            runs["loki without /tmp"] = pool.submit(loki, rendered["loki"], image["loki"], folder / "without", "temporary")
+            runs["loki"] = pool.submit(loki, rendered["loki"], image["loki"], directory / "loki")
+            runs["loki without /tmp"] = pool.submit(loki, rendered["loki"], image["loki"], directory / "without", "temporary")
         if "mimir" in image:
-            runs["mimir"] = pool.submit(mimir, rendered["mimir"], image["mimir"], folder / "mimir")
+            runs["mimir"] = pool.submit(mimir, rendered["mimir"], image["mimir"], directory / "mimir")
         return {name: run.result() for name, run in runs.items()}
 
 
@@ -191,7 +191,7 @@ STORES = [pytest.param(store, count, marks=pytest.mark.needs(store)) for store, 
 def test_what_is_older_than_the_retention_goes_and_the_disk_gets_smaller(store: str, count: int, outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes[store]
     assert (outcome.old, outcome.new) == (0, count)
-    # Half of it was old; the rest is an index here and a mark there.
+    # Half of it was old; the rest is small: indexes and the list of expired chunks.
     assert outcome.after < 0.7 * outcome.before
     assert maintenance.neglected(maintenance.TASKS[store], outcome.page, time.time()) == []
 

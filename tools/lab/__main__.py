@@ -10,9 +10,9 @@ import time
 from tools.lab import build
 from tools.lab.addresses import addresses
 from tools.lab.cluster import LabError
-from tools.lab.interface import Provider, ProviderError
 from tools.lab.packages import PackageError
-from tools.lab.providers import Lab, choose, hand_over, made, record, withdraw
+from tools.lab.provider_protocol import Provider, ProviderError
+from tools.lab.providers import Lab, choose, forget_cluster, record_provider, recorded_provider, write_variables
 
 ERRORS = (LabError, ProviderError, PackageError, build.BuildError, TimeoutError, ValueError)
 
@@ -41,15 +41,15 @@ def _lab(provider: Provider, command: str) -> Lab:
 
 def _run(options: argparse.Namespace) -> None:
     start = time.monotonic()
-    before = made()
+    before = recorded_provider()
     provider = choose(_say, made=before)
     match options.command:
         case "up":
             if before not in ("", provider.name):
                 _say(f"the {before} cluster that was made from here stays; to remove it: PROVIDER={before} make down")
-            record(provider)
+            record_provider(provider)
             changed = provider.up()
-            hand_over(provider)
+            write_variables(provider)
             for line in provider.status():
                 _say(line)
             _say(f"{provider.name}: {f'up after {time.monotonic() - start:.0f} s' if changed else 'up already, nothing changed'}")
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
                 build.build_all(build.components(), _say)
         case "down":
             provider.down()
-            withdraw(provider)
+            forget_cluster(provider)
             _say(f"{provider.name}: down")
         case "status":
             for line in provider.status():
@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
             for line in addresses(provider):
                 _say(line)
         case "provider":
-            _say(f"{provider.name}; for Ansible: --extra-vars @{hand_over(provider)}")
+            _say(f"{provider.name}; for Ansible: --extra-vars @{write_variables(provider)}")
         case "load" if options.component:
             for name in options.component:
                 provider.load_image(name)

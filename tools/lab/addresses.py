@@ -12,7 +12,7 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
 from tools.lab import build
-from tools.lab.interface import Provider, ProviderError
+from tools.lab.provider_protocol import Provider, ProviderError
 
 OURS = "app.kubernetes.io/part-of=observability-stack"
 
@@ -22,21 +22,21 @@ def addresses(provider: Provider) -> list[str]:
 
     Raises ProviderError when there is no cluster, or it does not answer.
     """
-    connection = provider.connection()
-    if not connection.kubeconfig.is_file():
-        raise ProviderError(f"there is no kubeconfig {connection.kubeconfig}, and so no cluster; `make up` makes one")
+    access = provider.access()
+    if not access.kubeconfig.is_file():
+        raise ProviderError(f"there is no kubeconfig {access.kubeconfig}, and so no cluster; `make up` makes one")
     try:
-        config.load_kube_config(str(connection.kubeconfig), connection.context)
+        config.load_kube_config(str(access.kubeconfig), access.context)
         ingresses = client.NetworkingV1Api().list_ingress_for_all_namespaces(label_selector=OURS, _request_timeout=10).items
         secrets = client.CoreV1Api().list_secret_for_all_namespaces(label_selector=OURS, _request_timeout=10).items
     except ConfigException as error:
-        raise ProviderError(f"the context {connection.context} of {connection.kubeconfig} cannot be used: {error}") from error
+        raise ProviderError(f"the context {access.context} of {access.kubeconfig} cannot be used: {error}") from error
     except client.ApiException as error:
-        raise ProviderError(f"the cluster of {connection.kubeconfig} rejects the request: {error.status} {error.reason}") from error
+        raise ProviderError(f"the cluster of {access.kubeconfig} rejects the request: {error.status} {error.reason}") from error
     except HTTPError as error:
-        raise ProviderError(f"the cluster of {connection.kubeconfig} does not answer; does it run? `make up` starts it") from error
+        raise ProviderError(f"the cluster of {access.kubeconfig} does not answer; does it run? `make up` starts it") from error
     program = shutil.which("kubectl") or (build.binary("kubectl") if provider.name == "lab" else "kubectl")
-    kubectl = f"{program} --kubeconfig={connection.kubeconfig} --context={connection.context}"
+    kubectl = f"{program} --kubeconfig={access.kubeconfig} --context={access.context}"
     entry = str(provider.variables().get("verify_ingress_address", "")) or _published(ingresses)
     return describe(
         sorted(_hosts(ingresses)), entry, [(item.metadata.namespace, item.metadata.name, set(item.data or {})) for item in secrets], kubectl

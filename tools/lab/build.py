@@ -1,7 +1,7 @@
 """Build the components of the lab from Go modules, once, into a cache outside the repository.
 
 Each component of components.yml becomes a small Go module that requires the published one and takes over its
-`replace` and go.sum lines, so that the versions are those its authors tested; a component with `folder` is a module
+`replace` and go.sum lines, so that the versions are those its authors tested; a component with `directory` is a module
 of this repository and is compiled where it is. A binary lands under a key made
 of its recipe and the Go version; a finished one is never built again, and an interrupted build goes on where Go's
 own cache stands.
@@ -52,24 +52,24 @@ class Component:
     def key(self) -> str:
         """A short hash of everything that decides what the binaries are."""
         sources = [path.read_text() for path in sorted(self._sources())]
-        recipe = {name: value for name, value in self.recipe.items() if name != "release"}
+        recipe = {name: value for name, value in self.recipe.items() if name not in ("release", "directory")}
         facts = json.dumps([recipe, sources, COMPILER, GCFLAGS, go_version()], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
     @property
-    def folder(self) -> Path:
+    def directory(self) -> Path:
         """Where the binaries of this recipe are kept."""
         return CACHE / "bin" / f"{self.name}-{self.key}"
 
     @property
     def built(self) -> bool:
         """Whether every binary is there."""
-        return all((self.folder / binary).exists() for binary in self.binaries)
+        return all((self.directory / binary).exists() for binary in self.binaries)
 
     @property
     def module(self) -> Path | None:
-        """The folder of a Go module of this repository; None for a published one."""
-        return (HERE / self.recipe["folder"]).resolve() if "folder" in self.recipe else None
+        """The directory of a Go module of this repository; None for a published one."""
+        return (HERE / self.recipe["directory"]).resolve() if "directory" in self.recipe else None
 
     @property
     def version(self) -> str:
@@ -99,10 +99,10 @@ def binary(name: str) -> Path:
     """Return the path of a built binary; raise BuildError when no component makes it or it is not built yet."""
     for component in components():
         if name in component.binaries and component.built:
-            return component.folder / name
+            return component.directory / name
     if any(name in component.binaries for component in components()):
         raise BuildError(f"{name} is not built; run: make build")
-    raise BuildError(f"no binary of {name} here: it is not built from modules; name a folder that has it by LAB_BIN_DIR")
+    raise BuildError(f"no binary of {name} here: it is not built from modules; name a directory that has it by LAB_BIN_DIR")
 
 
 _GO_VERSION: list[str] = []
@@ -170,12 +170,12 @@ def _prepare(component: Component, work: Path, stream: Any) -> None:
             check=True,
         ).stdout
     )
-    folder = Path(published["Dir"])
+    directory = Path(published["Dir"])
     module = json.loads(
-        subprocess.run(["go", "mod", "edit", "-json", str(folder / "go.mod")], capture_output=True, text=True, check=True).stdout
+        subprocess.run(["go", "mod", "edit", "-json", str(directory / "go.mod")], capture_output=True, text=True, check=True).stdout
     )
     (work / "go.mod").write_text(_module_file(module, recipe))
-    shutil.copy(folder / "go.sum", work / "go.sum")
+    shutil.copy(directory / "go.sum", work / "go.sum")
     (work / "go.sum").chmod(0o644)
     if "main" in recipe:
         for source in (HERE / recipe["main"]).iterdir():
@@ -193,7 +193,7 @@ def _collector_module(manifest: dict[str, Any]) -> str:
 def _module_file(module: dict[str, Any], recipe: dict[str, Any]) -> str:
     """Return a go.mod that requires the published module with the versions its authors chose.
 
-    A `replace` by a local folder exists only in their repository: it becomes the published module, of
+    A `replace` by a local directory exists only in their repository: it becomes the published module, of
     `staging_version` where the recipe names one.
     """
     lines = ["module observability.stack/lab", f"go {module['Go']}", f"require {recipe['module']} {recipe['version']}"]
@@ -235,8 +235,8 @@ def _compile(component: Component, work: Path, stream: Any, report: Callable[[st
                 report(f"{component.name}: {done} of at most {total} packages")
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    component.folder.parent.mkdir(parents=True, exist_ok=True)
-    out.rename(component.folder)
+    component.directory.parent.mkdir(parents=True, exist_ok=True)
+    out.rename(component.directory)
     shutil.rmtree(work)
 
 

@@ -50,9 +50,9 @@ def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def key_pair(folder: Path, name: str) -> Pair:
+def key_pair(directory: Path, name: str) -> Pair:
     """Return a key and its public half (for signing tokens, so not in a certificate), made if missing."""
-    pair = Pair(folder / f"{name}.pub", folder / f"{name}.key")
+    pair = Pair(directory / f"{name}.pub", directory / f"{name}.key")
     public = _private_key(pair.key).public_key()
     if not pair.certificate.exists():
         pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -61,11 +61,11 @@ def key_pair(folder: Path, name: str) -> Pair:
 
 
 class Authority:
-    """A certificate authority that keeps everything it issues in one folder and issues each name once."""
+    """A certificate authority that keeps everything it issues in one directory and issues each name once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.pair = Pair(folder / "ca.crt", folder / "ca.key")
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.pair = Pair(directory / "ca.crt", directory / "ca.key")
         self._key = _private_key(self.pair.key)
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "observability-stack-lab")])
         if not self.pair.certificate.exists():
@@ -77,7 +77,7 @@ class Authority:
 
         With `hosts` (names or addresses) it is good for a server too.
         """
-        pair = Pair(self._folder / f"{file}.crt", self._folder / f"{file}.key")
+        pair = Pair(self._directory / f"{file}.crt", self._directory / f"{file}.key")
         if pair.certificate.exists():
             return pair
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]

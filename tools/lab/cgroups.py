@@ -54,11 +54,11 @@ def create(machine: str) -> Path:
 def processes(machine: str = "") -> list[int]:
     """Return the ids of all processes of a machine, or of the whole lab."""
     found: list[int] = []
-    for folder, _, _ in os.walk(_tracking() / ROOT / machine):
+    for directory, _, _ in os.walk(_tracking() / ROOT / machine):
         try:
-            found += [int(line) for line in Path(folder, "cgroup.procs").read_text().split()]
+            found += [int(line) for line in Path(directory, "cgroup.procs").read_text().split()]
         except OSError:
-            continue  # the group went away while we looked
+            continue  # the group was removed in the meantime
     return found
 
 
@@ -78,8 +78,8 @@ def kill(machine: str = "", seconds: float = 20) -> None:
             raise TimeoutError(f"processes of {machine or 'the lab'} that cannot be killed: {left}")
         time.sleep(0.05)
     for hierarchy in _hierarchies():
-        for folder, _, _ in os.walk(hierarchy / ROOT / machine, topdown=False):
-            _remove(Path(folder), deadline)
+        for directory, _, _ in os.walk(hierarchy / ROOT / machine, topdown=False):
+            _remove(Path(directory), deadline)
 
 
 def _remove(group: Path, deadline: float) -> None:

@@ -23,8 +23,8 @@ from typing import Any
 
 from tools.lab import build, cgroups, control_plane, images, network, node, packages
 from tools.lab.certificates import Authority
-from tools.lab.interface import Say
 from tools.lab.machine import Machine
+from tools.lab.provider_protocol import Say
 
 MANIFESTS = Path(__file__).with_name("manifests")
 # What the cluster cannot start without; everything else may still be compiling.
@@ -53,20 +53,20 @@ ADD_ONS = (
 )
 
 
-def default_folder() -> Path:
-    """Return the folder of the lab: LAB_DIR, or one below /var/lib."""
+def default_directory() -> Path:
+    """Return the directory of the lab: LAB_DIR, or one below /var/lib."""
     return Path(os.environ.get("LAB_DIR", "/var/lib/observability-stack-lab")).resolve()
 
 
 class Cluster:
-    """The lab in one folder of this machine; `say` is given a line about each thing that is done."""
+    """The lab in one directory of this machine; `say` is given a line about each thing that is done."""
 
-    def __init__(self, say: Say, folder: Path | None = None, nodes: int | None = None) -> None:
-        self.folder = folder or default_folder()
+    def __init__(self, say: Say, directory: Path | None = None, nodes: int | None = None) -> None:
+        self.directory = directory or default_directory()
         self._say = say
         state = self._state()
         if state and state["name"] != network.NAME:
-            raise LabError(f"{self.folder} belongs to the lab {state['name']}, not to {network.NAME}: choose another one with LAB_DIR")
+            raise LabError(f"{self.directory} belongs to the lab {state['name']}, not to {network.NAME}: choose another one with LAB_DIR")
         self._wanted = nodes or int(os.environ.get("LAB_NODES") or (state["nodes"] if state else 3))
         self.plan = network.plan(state["nodes"] if state else self._wanted, state["subnet"] if state else None)
 
@@ -80,7 +80,7 @@ class Cluster:
     @property
     def kubeconfig(self) -> Path:
         """Return the administrator's kubeconfig."""
-        return self.folder / "admin.kubeconfig"
+        return self.directory / "admin.kubeconfig"
 
     def up(self) -> bool:
         """Bring the lab to the state "running and healthy"; return whether anything had to be done."""
@@ -89,14 +89,14 @@ class Cluster:
         if len(self.plan.nodes) != self._wanted:
             raise LabError(f"the lab has {len(self.plan.nodes)} nodes and LAB_NODES asks for {self._wanted}: take it down first")
         packages.install(self._say)
-        if not self.folder.exists():
-            self.folder.mkdir(parents=True)
-        elif not self._state() and any(self.folder.iterdir()):
-            raise LabError(f"{self.folder} is not a folder of the lab and not empty: choose another one with LAB_DIR")
+        if not self.directory.exists():
+            self.directory.mkdir(parents=True)
+        elif not self._state() and any(self.directory.iterdir()):
+            raise LabError(f"{self.directory} is not a directory of the lab and not empty: choose another one with LAB_DIR")
         changed = False
         with futures.ThreadPoolExecutor(1) as pool, self._locked():
             state = {"name": network.NAME, "nodes": len(self.plan.nodes), "subnet": str(self.plan.subnet), "family": network.FAMILY}
-            (self.folder / STATE).write_text(json.dumps(state))
+            (self.directory / STATE).write_text(json.dumps(state))
             components = build.components()
             first = [component for component in components if component.name in FIRST]
             building = pool.submit(build.build_all, components, self._say)
@@ -113,20 +113,20 @@ class Cluster:
     def down(self) -> None:
         """Remove everything that the lab has made on this machine but its cache."""
         _require_root()
-        if self.folder.exists() and not self._state() and any(self.folder.iterdir()):
-            raise LabError(f"{self.folder} is not a folder of the lab: left alone")
-        if not self.folder.exists():
+        if self.directory.exists() and not self._state() and any(self.directory.iterdir()):
+            raise LabError(f"{self.directory} is not a directory of the lab: left alone")
+        if not self.directory.exists():
             cgroups.kill()
             network.remove_all()
             return
         with self._locked():
             cgroups.kill()
             network.remove_all()
-            # The mark of the lab goes last, so that a removal that was cut short can be repeated.
-            for path in self.folder.iterdir():
+            # The lab's state file goes last, so that an interrupted removal can be repeated.
+            for path in self.directory.iterdir():
                 if path.name != STATE:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self.directory)
 
     def load_ready_images(self) -> list[str]:
         """Put every image that can be made by now on all nodes and start the add-ons that waited for one.
@@ -155,20 +155,20 @@ class Cluster:
             self._wait_for_nodes({name}, since)
 
     def status(self) -> list[str]:
-        """Return lines for people: what runs, what is Ready, what stands for what."""
+        """Return lines for people: what runs, what is Ready, what is absent or a substitute."""
         if not self._state():
             return ["the lab is down"]
         self._same_family()
         lines = []
         ready = self._ready_nodes()
-        for machine in [control_plane.control_plane(self.folder, self.plan), *self._nodes()]:
+        for machine in [control_plane.control_plane(self.directory, self.plan), *self._nodes()]:
             state = "running" if machine.running else "stopped"
             if machine.address.pods and machine.running:
                 state += ", Ready" if machine.name in ready else ", not Ready"
             lines.append(f"{machine.name:<14} {','.join(machine.address.ips):<13} {state}; logs: {machine.logs}")
         lines.append(f"kubeconfig: {self.kubeconfig}")
-        lines += [f"absent: {name} ({reason})" for name, reason in images.absent().items() if name not in images.stand_ins()]
-        lines += [f"stand-in: {name} is {what}" for name, what in images.stand_ins().items()]
+        lines += [f"absent: {name} ({reason})" for name, reason in images.absent().items() if name not in images.substitutes()]
+        lines += [f"substitute: {name} is {what}" for name, what in images.substitutes().items()]
         lines += [f"other version: {name} is {what}" for name, what in images.other_versions().items()]
         return lines
 
@@ -185,16 +185,16 @@ class Cluster:
 
     def _state(self) -> dict[str, Any] | None:
         try:
-            return dict(json.loads((self.folder / STATE).read_text()))
+            return dict(json.loads((self.directory / STATE).read_text()))
         except (OSError, ValueError):
             return None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Let one command at a time change the lab; the lock goes with its process, however that ends."""
-        if not self.folder.exists():
+        if not self.directory.exists():
             raise LabError("the lab is down")
-        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -206,10 +206,10 @@ class Cluster:
             os.close(handle)
 
     def _authority(self) -> Authority:
-        return Authority(self.folder / "pki")
+        return Authority(self.directory / "pki")
 
     def _nodes(self) -> list[Machine]:
-        return [node.node(self.folder, address, self.plan.server) for address in self.plan.nodes]
+        return [node.node(self.directory, address, self.plan.server) for address in self.plan.nodes]
 
     def _machine(self, name: str) -> Machine:
         if not self._state():
@@ -228,12 +228,12 @@ class Cluster:
         network.connect_control_plane(self.plan)
         since = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
-        brain = control_plane.control_plane(self.folder, self.plan)
+        brain = control_plane.control_plane(self.directory, self.plan)
         if not brain.running:
             changed = True
             self._say(f"control plane: starting at {server}")
             brain.stop()
-            control_plane.prepare(brain, self.folder, authority)
+            control_plane.prepare(brain, self.directory, authority)
             brain.start()
         machines = self._nodes()
         for machine in machines:
@@ -292,7 +292,7 @@ class Cluster:
         return alive & ready
 
     def _wait_for_nodes(self, names: set[str], since: datetime.datetime) -> None:
-        message = f"not all of {', '.join(sorted(names))} became Ready; their logs: {self.folder}/NODE/logs"
+        message = f"not all of {', '.join(sorted(names))} became Ready; their logs: {self.directory}/NODE/logs"
         _wait(90, lambda: names <= self._ready_nodes(since), message)
 
     def _load(self, machines: list[Machine], wanted: list[images.Image]) -> list[str]:
@@ -308,7 +308,7 @@ class Cluster:
         return new
 
     def _load_on(self, machine: Machine, image: images.Image, archive: Path) -> bool:
-        record = machine.folder / "images.json"
+        record = machine.directory / "images.json"
         loaded: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
         if loaded.get(image.reference) == archive.name or not machine.running:
             return False
@@ -325,7 +325,7 @@ class Cluster:
 
     def _apply_add_ons(self) -> bool:
         """Apply the manifests whose image is there and that are not applied yet; return whether there were any."""
-        record = self.folder / "add-ons.json"
+        record = self.directory / "add-ons.json"
         applied: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
         references = {image.name: image.reference for image in images.catalogue()}
         new = False
@@ -341,7 +341,7 @@ class Cluster:
         return new
 
     def _wait_for_add_ons(self) -> None:
-        applied = json.loads((self.folder / "add-ons.json").read_text())
+        applied = json.loads((self.directory / "add-ons.json").read_text())
         for add_on in ADD_ONS:
             if add_on.workload and add_on.manifest in applied:
                 self.kubectl("rollout", "status", add_on.workload, f"--namespace={add_on.namespace}", "--timeout=90s", seconds=100)

@@ -18,9 +18,9 @@ USERS = {
 PROVISIONER = Path(__file__).with_name("volumes.py")
 
 
-def control_plane(folder: Path, plan: network.Plan) -> Machine:
-    """Return the control plane of the lab in that folder; `prepare` writes what its services read."""
-    here, pki = folder / "control-plane", folder / "pki"
+def control_plane(directory: Path, plan: network.Plan) -> Machine:
+    """Return the control plane of the lab in that directory; `prepare` writes what its services read."""
+    here, pki = directory / "control-plane", directory / "pki"
     address = plan.control_plane
     controller_manager, scheduler, provisioner = (here / f"{name}.kubeconfig" for name in USERS)
     services = {
@@ -88,12 +88,12 @@ def control_plane(folder: Path, plan: network.Plan) -> Machine:
             "--bind-address=127.0.0.1",
             "--leader-elect=false",
         ],
-        "volume-provisioner": [sys.executable, "-I", str(PROVISIONER), str(provisioner), str(folder)],
+        "volume-provisioner": [sys.executable, "-I", str(PROVISIONER), str(provisioner), str(directory)],
     }
     return Machine(address, here, services)
 
 
-def prepare(machine: Machine, folder: Path, authority: Authority) -> None:
+def prepare(machine: Machine, directory: Path, authority: Authority) -> None:
     """Write the keys, certificates and kubeconfigs of the control plane, those that are missing."""
     ip = machine.address.ip
     cluster = "cluster.local"
@@ -101,6 +101,8 @@ def prepare(machine: Machine, folder: Path, authority: Authority) -> None:
     authority.issue("kube-apiserver", "kube-apiserver", hosts=[*names, ip, network.API_SERVICE, "127.0.0.1"])
     authority.issue("kube-apiserver-kubelet-client", "kube-apiserver-kubelet-client")
     authority.issue("front-proxy-client", "front-proxy-client")
-    key_pair(folder / "pki", "service-accounts")
+    key_pair(directory / "pki", "service-accounts")
     for name, user in USERS.items():
-        authority.kubeconfig(machine.folder / f"{name}.kubeconfig", network.api_server(machine.address), authority.issue(name, user), "lab")
+        authority.kubeconfig(
+            machine.directory / f"{name}.kubeconfig", network.api_server(machine.address), authority.issue(name, user), "lab"
+        )

@@ -1,4 +1,4 @@
-"""The images of the lab: one layer each, around a binary built here, under the reference of the image they stand for.
+"""The images of the lab: one layer each, around a binary built here, under the reference of the image they replace.
 
 A role that names `quay.io/prometheus/prometheus:v3.13.5` runs unmodified, because the nodes have an image of that name
 with the same entry point, user, working directory, file capabilities and directories: those of the table images.yml.
@@ -29,8 +29,8 @@ from tools.lab import build
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LABEL = "observability.stack/lab"
-# What the label says: built here from the component's own source, somebody's binary of the real thing, or not the real thing.
-BUILT, REAL, STAND_IN = "lab-build", "binary", "stand-in"
+# Values of the label: built here from the component's own source, a given binary of the real program, or a substitute.
+BUILT, REAL, SUBSTITUTE = "lab-build", "binary", "substitute"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 TABLE = Path(__file__).with_name("images.yml")
 # Not to be had as Go modules: they are taken from LAB_BIN_DIR, by these names.
@@ -43,7 +43,7 @@ CAPABILITIES = {"cap_net_bind_service": 10}
 class Image:
     """An image: its reference, the files in it (path in the image -> file here) and how it is run.
 
-    `directories` maps a path to its "owner:group mode", `capabilities` a file to what setcap would be told, `users` a
+    `directories` maps a path to its "owner:group mode", `capabilities` a file to the argument of setcap, `users` a
     name in /etc/passwd to its number; all of it as in images.yml. `scripts` are files with their text.
     """
 
@@ -74,9 +74,9 @@ def versions() -> dict[str, str]:
 
 
 def given(name: str) -> Path | None:
-    """Return the user's own binary of that name from the folder LAB_BIN_DIR, if there is one."""
-    folder = os.environ.get("LAB_BIN_DIR")
-    path = Path(folder, name) if folder and name in GIVEN else None
+    """Return the user's own binary of that name from the directory LAB_BIN_DIR, if there is one."""
+    directory = os.environ.get("LAB_BIN_DIR")
+    path = Path(directory, name) if directory and name in GIVEN else None
     return path if path and path.is_file() else None
 
 
@@ -108,7 +108,7 @@ def _image(name: str) -> Image | None:
             files = {"/bin/sh": shell, **libraries(shell)}
             scripts = {row["entrypoint"]: GRAFANA_SCRIPT}
         else:
-            label, binaries = STAND_IN, {row["entrypoint"]: "grafana-stand-in"}
+            label, binaries = SUBSTITUTE, {row["entrypoint"]: "grafana-substitute"}
     try:
         for path, binary in binaries.items():
             program = own.get(path) or build.binary(binary)
@@ -124,10 +124,10 @@ def absent() -> dict[str, str]:
     return {name: f"no binary of {name} here" for name in ("alloy", "grafana") if not given(name)}
 
 
-def stand_ins() -> dict[str, str]:
-    """Return the components of the stack that something else stands for in the lab, each with what does."""
+def substitutes() -> dict[str, str]:
+    """Return the components of the stack that something else replaces in the lab, each with what does."""
     found = {} if given("nginx-ingress") else {"ingress": "Traefik, as the controller that a cluster already has"}
-    return found if given("grafana") else {"grafana": "a stand-in that only queries the data sources", **found}
+    return found if given("grafana") else {"grafana": "a program that only queries the data sources", **found}
 
 
 def other_versions() -> dict[str, str]:
@@ -159,7 +159,7 @@ GRAFANA_SCRIPT = (
 
 
 def _root(binary: Path) -> dict[str, Path]:
-    """Return the files of the folder NAME.rootfs beside a given binary NAME: what its image needs besides."""
+    """Return the files of the directory NAME.rootfs beside a given binary NAME: what its image needs besides."""
     root = binary.with_name(binary.name + ".rootfs")
     return {f"/{path.relative_to(root)}": path for path in sorted(root.rglob("*")) if path.is_file()}
 
@@ -179,14 +179,14 @@ def archive(image: Image) -> Path:
         status = source.stat()
         facts.append([path, str(source), status.st_size, status.st_mtime_ns])
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-    folder = build.CACHE / "images"
-    target = folder / f"{image.name}-{key}.tar"
+    directory = build.CACHE / "images"
+    target = directory / f"{image.name}-{key}.tar"
     if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         draft = target.with_suffix(f".{os.getpid()}")
         try:
             write_archive(image, draft)
-            for old in folder.glob(f"{image.name}-*.tar"):
+            for old in directory.glob(f"{image.name}-*.tar"):
                 old.unlink()
             draft.rename(target)
         finally:

@@ -1,10 +1,10 @@
 """The first process of a machine of the lab: what systemd is on a real one.
 
-It is started in new namespaces (mount, process, host name, network) with the machine's folder as its only argument.
-`machine.json` there says which folders the machine has of its own, which kernel settings, and which services it
-runs; a service that ends is started again. When this process is killed, the kernel takes the whole machine away.
+It is started in new namespaces (mount, process, host name, network) with the machine's directory as its only argument.
+`machine.json` there says which directories the machine has of its own, which kernel settings, and which services it
+runs; a service that ends is started again. When this process is killed, the kernel ends the whole machine.
 
-Only the standard library, imported at once: a folder that Python was loaded from may be covered by the machine's own.
+Only the standard library, imported at once: a directory that Python was loaded from may be covered by the machine's own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 
 
-def start(command: list[str], log: str, folder: int) -> int:
-    """Start a service with its output appended to `log` in the opened `folder`; return its process id."""
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644, dir_fd=folder)
+def start(command: list[str], log: str, directory: int) -> int:
+    """Start a service with its output appended to `log` in the opened `directory`; return its process id."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644, dir_fd=directory)
     try:
         return os.posix_spawn(
             "/bin/sh",
@@ -38,9 +38,9 @@ def start(command: list[str], log: str, folder: int) -> int:
 
 def main() -> None:
     """Turn the namespaces into the machine that machine.json describes, then run its services for ever."""
-    folder = Path(sys.argv[1])
-    machine = json.loads((folder / "machine.json").read_text())
-    logs = os.open(folder / "logs", os.O_RDONLY | os.O_DIRECTORY)
+    directory = Path(sys.argv[1])
+    machine = json.loads((directory / "machine.json").read_text())
+    logs = os.open(directory / "logs", os.O_RDONLY | os.O_DIRECTORY)
     socket.sethostname(machine["name"])
     for source, target in machine["mounts"]:
         subprocess.run(["mount", "--rbind", source, target], check=True)

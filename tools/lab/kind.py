@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from tools.lab import build, images
-from tools.lab.interface import Connection, ProviderError, Say
+from tools.lab.provider_protocol import Access, ProviderError, Say
 
 VERSION = "v0.33.0"
 NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
@@ -138,7 +138,7 @@ def configuration(settings: Settings, cgroup_version: str = "2") -> dict[str, An
     ]
     nodes: list[dict[str, Any]] = [{"role": role, "image": settings.node_image} for role in ROLES]
     nodes[0]["extraPortMappings"] = ports
-    # A kubelet does not start on cgroup v1 unless it is told to.
+    # A kubelet does not start on cgroup v1 unless it is configured to.
     patches = [yaml.safe_dump({"kind": "KubeletConfiguration", "failCgroupV1": False})] if cgroup_version == "1" else []
     return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": nodes, "kubeadmConfigPatches": patches}
 
@@ -191,9 +191,9 @@ class Kind:
             lines.append("the cluster was never completed; `up` makes it anew")
         return [*lines, f"kubeconfig: {self.kubeconfig}"]
 
-    def connection(self) -> Connection:
+    def access(self) -> Access:
         """Return the kubeconfig that kind wrote."""
-        return Connection(self.kubeconfig, f"kind-{self._settings.cluster}")
+        return Access(self.kubeconfig, f"kind-{self._settings.cluster}")
 
     def load_image(self, name: str) -> None:
         """Put an image that the Docker engine has on the nodes; the sample application's is built first. The nodes pull all others."""
@@ -378,12 +378,12 @@ def not_ready(nodes: list[Node], listed: list[dict[str, Any]]) -> list[str]:
     return late
 
 
-def _digest(folder: Path) -> str:
+def _digest(directory: Path) -> str:
     """Return a digest of the files below a directory."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
+        digest.update(f"{path.relative_to(directory)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:32]
 
 

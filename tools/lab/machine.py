@@ -38,14 +38,14 @@ def process(pid: int, proc: Path = Path("/proc")) -> Process | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine by its address, its folder on the host and what runs on it.
+    """A machine by its address, its directory on the host and what runs on it.
 
-    `mounts` are pairs (folder of the host, folder of the machine), `sysctls` kernel settings inside its namespaces,
+    `mounts` are pairs (directory of the host, directory of the machine), `sysctls` kernel settings inside its namespaces,
     `services` the command of each program by its name.
     """
 
     address: network.Address
-    folder: Path
+    directory: Path
     services: dict[str, list[str]]
     mounts: list[tuple[str, str]] = field(default_factory=list)
     sysctls: dict[str, str] = field(default_factory=dict)
@@ -57,14 +57,14 @@ class Machine:
 
     @property
     def logs(self) -> Path:
-        """Return the folder with one log per service."""
-        return self.folder / "logs"
+        """Return the directory with one log per service."""
+        return self.directory / "logs"
 
     @property
     def running(self) -> bool:
         """Whether the machine's first process runs."""
         try:
-            record = json.loads((self.folder / "process.json").read_text())
+            record = json.loads((self.directory / "process.json").read_text())
         except (OSError, ValueError):
             return False
         return Process(record["pid"], record["started"]).alive
@@ -73,21 +73,21 @@ class Machine:
         """Start the machine; its network namespace has to be there, and nothing of an earlier run."""
         self.logs.mkdir(parents=True, exist_ok=True)
         description = {"name": self.name, "mounts": self.mounts, "sysctls": self.sysctls, "services": self.services}
-        (self.folder / "machine.json").write_text(json.dumps(description, indent=2))
+        (self.directory / "machine.json").write_text(json.dumps(description, indent=2))
         group = cgroups.create(self.name)
         command = [
             # Joining the group comes first: from then on nothing of the machine can escape `stop`.
             "sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group),
             "nsenter", f"--net=/run/netns/{self.address.namespace}",
             "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc",
-            sys.executable, "-I", str(INIT), str(self.folder),
+            sys.executable, "-I", str(INIT), str(self.directory),
         ]  # fmt: skip
         with (self.logs / "init.log").open("ab") as log:
             pid = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/").pid
         started = process(pid)
-        (self.folder / "process.json").write_text(json.dumps({"pid": pid, "started": started.started if started else 0}))
+        (self.directory / "process.json").write_text(json.dumps({"pid": pid, "started": started.started if started else 0}))
 
     def stop(self) -> None:
         """Kill everything that runs on the machine, at once, as a power cut does."""
         cgroups.kill(self.name)
-        (self.folder / "process.json").unlink(missing_ok=True)
+        (self.directory / "process.json").unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-# A second lab on the same machine needs a name, a folder and addresses of its own.
+# A second lab on the same machine needs a name, a directory and addresses of its own.
 NAME = os.environ.get("LAB_NAME", "obslab")
 PREFIX = f"{NAME}-"
 HOST_LINK = f"{NAME}0"

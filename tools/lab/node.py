@@ -53,9 +53,9 @@ disabled_plugins = [
 """
 
 
-def node(folder: Path, address: network.Address, server: str) -> Machine:
-    """Return a node of the lab in that folder, for the API server at that URL; `prepare` writes what its services read."""
-    here = folder / address.name
+def node(directory: Path, address: network.Address, server: str) -> Machine:
+    """Return a node of the lab in that directory, for the API server at that URL; `prepare` writes what its services read."""
+    here = directory / address.name
     binaries = here / "var" / SETTINGS.removeprefix("/var/") / "bin"
     mounts = [(str(here / "sysctl" / name), f"/proc/sys/{name}") for name in KERNEL_SETTINGS]
     # The node's /var comes last: it covers the place of all the others.
@@ -88,11 +88,11 @@ def node(folder: Path, address: network.Address, server: str) -> Machine:
 
 
 def prepare(machine: Machine, plan: network.Plan, authority: Authority, pause: str) -> None:
-    """Write the folders and settings of a node that does not run; `pause` is the reference of the sandbox image.
+    """Write the directories and settings of a node that does not run; `pause` is the reference of the sandbox image.
 
     What is on its disk stays. Its /run is emptied: those are sockets and locks of processes that are no more.
     """
-    var, run, address = machine.folder / "var", machine.folder / "run", machine.address
+    var, run, address = machine.directory / "var", machine.directory / "run", machine.address
     for name in ("lib/kubernetes/cni", "lib/kubernetes/bin", "lib/kubelet", "lib/volumes", "lib/cni", "log/pods", "cache", "spool", "tmp"):
         (var / name).mkdir(parents=True, exist_ok=True)
     (var / "tmp").chmod(0o1777)
@@ -102,7 +102,7 @@ def prepare(machine: Machine, plan: network.Plan, authority: Authority, pause: s
     shutil.rmtree(run, ignore_errors=True)
     (run / "lock").mkdir(parents=True)
     for name, value in KERNEL_SETTINGS.items():
-        path = machine.folder / "sysctl" / name
+        path = machine.directory / "sysctl" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(value)
 
@@ -129,7 +129,7 @@ def prepare(machine: Machine, plan: network.Plan, authority: Authority, pause: s
 
 def socket(machine: Machine) -> Path:
     """Return the node's containerd socket as the host sees it."""
-    return machine.folder / SOCKET.lstrip("/")
+    return machine.directory / SOCKET.lstrip("/")
 
 
 def _kubelet(address: network.Address) -> dict[str, Any]:

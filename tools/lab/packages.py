@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.lab.interface import Say
+from tools.lab.provider_protocol import Say
 
 # A program that the lab runs -> the package that brings it.
 PROGRAMS = {
@@ -31,7 +31,7 @@ PROGRAMS = {
 TEST_PROGRAMS = {"chromium": "chromium"}
 POLICY = Path("/usr/sbin/policy-rc.d")
 # Debian's own way to say that a package may not start its services; this text says whose file it is.
-REFUSAL = "#!/bin/sh\n# Written by the lab of observability.stack while it installs packages; safe to remove.\nexit 101\n"
+NO_SERVICES = "#!/bin/sh\n# Written by the lab of observability.stack while it installs packages; safe to remove.\nexit 101\n"
 
 
 class PackageError(Exception):
@@ -53,10 +53,10 @@ def install(say: Say, programs: Mapping[str, str] = PROGRAMS) -> None:
     if shutil.which("apt-get") is None or os.geteuid():
         raise PackageError(f"missing, and only root on Debian can have them installed from here; {by_hand}")
     say(f"installing from Debian: {' '.join(wanted)}")
-    ours = not POLICY.exists() or POLICY.read_text() == REFUSAL
+    ours = not POLICY.exists() or POLICY.read_text() == NO_SERVICES
     try:
         if ours:
-            POLICY.write_text(REFUSAL)
+            POLICY.write_text(NO_SERVICES)
             POLICY.chmod(0o755)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *wanted]):

@@ -11,8 +11,8 @@ import yaml
 
 from tools.lab import images, network
 from tools.lab.cluster import Cluster
-from tools.lab.interface import Connection, Provider, ProviderError, Say
 from tools.lab.kind import Kind, Settings, unusable
+from tools.lab.provider_protocol import Access, Provider, ProviderError, Say
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Where a controller that the role installs in the lab is reached, on every node.
@@ -33,7 +33,7 @@ class Existing:
             )
         # KUBECONFIG may be a list of files; the collection takes one.
         paths = [path for path in environment.get("KUBECONFIG", str(Path.home() / ".kube/config")).split(":") if path]
-        self._connection = Connection(_file_with(context, [Path(path) for path in paths]), context)
+        self._access = Access(_file_with(context, [Path(path) for path in paths]), context)
 
     def up(self) -> bool:
         """Do nothing: the cluster is there."""
@@ -44,14 +44,14 @@ class Existing:
 
     def status(self) -> list[str]:
         """Say which cluster it is."""
-        return [f"your own cluster: context {self._connection.context} of {self._connection.kubeconfig}"]
+        return [f"your own cluster: context {self._access.context} of {self._access.kubeconfig}"]
 
-    def connection(self) -> Connection:
+    def access(self) -> Access:
         """Return the kubeconfig and the context that were named."""
-        return self._connection
+        return self._access
 
     def load_image(self, name: str) -> None:
-        """Refuse: the images of a cluster of your own come from its registry."""
+        """Raise ProviderError: the images of a cluster of your own come from its registry."""
         reference = images.versions().get(name, "it")
         raise ProviderError(f"the image of {name} cannot be loaded into your own cluster: push {reference} to a registry it pulls from")
 
@@ -73,16 +73,16 @@ class Lab:
         return self.cluster.up()
 
     def down(self) -> None:
-        """Remove processes, namespaces, mounts, control groups and the lab's folder."""
+        """Remove processes, namespaces, mounts, control groups and the lab's directory."""
         self.cluster.down()
 
     def status(self) -> list[str]:
-        """Return one line per machine and what is absent or a stand-in."""
+        """Return one line per machine and what is absent or a substitute."""
         return self.cluster.status()
 
-    def connection(self) -> Connection:
+    def access(self) -> Access:
         """Return the administrator's kubeconfig."""
-        return Connection(self.cluster.kubeconfig, "lab")
+        return Access(self.cluster.kubeconfig, "lab")
 
     def load_image(self, name: str) -> None:
         """Put the image of a component on all nodes."""
@@ -90,7 +90,7 @@ class Lab:
             if image.name == name:
                 return self.cluster.load(image)
         raise ProviderError(
-            f"there is no binary for the image of {name}; build it (tools/lab/build.py) or put one into the folder LAB_BIN_DIR"
+            f"there is no binary for the image of {name}; build it (tools/lab/build.py) or put one into the directory LAB_BIN_DIR"
         )
 
     def variables(self) -> dict[str, Any]:
@@ -153,44 +153,44 @@ def choose(say: Say, environment: Mapping[str, str] = os.environ, made: str = ""
     return Lab(say)
 
 
-def made(folder: Path = BUILD) -> str:
+def recorded_provider(directory: Path = BUILD) -> str:
     """Return the provider of the cluster that was made from this checkout and not removed, or an empty text."""
     try:
-        return (folder / "cluster").read_text().strip()
+        return (directory / "cluster").read_text().strip()
     except OSError:
         return ""
 
 
-def record(provider: Provider, folder: Path = BUILD) -> None:
-    """Note whose cluster is about to be made, so that every later command means that one, also after an interrupted `up`."""
+def record_provider(provider: Provider, directory: Path = BUILD) -> None:
+    """Write down which provider is about to make the cluster, so that every later command uses it, also after an interrupted `up`."""
     if provider.name != "existing":
-        folder.mkdir(exist_ok=True)
-        (folder / "cluster").write_text(f"{provider.name}\n")
+        directory.mkdir(exist_ok=True)
+        (directory / "cluster").write_text(f"{provider.name}\n")
 
 
-def hand_over(provider: Provider, folder: Path = BUILD) -> Path:
+def write_variables(provider: Provider, directory: Path = BUILD) -> Path:
     """Write what Ansible needs to know about the provider's cluster, as extra variables; return the file.
 
     All of it is known before there is a cluster. `kubeconfig` beside it is the cluster's, as soon as it has one
     (only for clusters made here: your own stays where it is).
     """
-    folder.mkdir(exist_ok=True)
-    connection = provider.connection()
+    directory.mkdir(exist_ok=True)
+    access = provider.access()
     if provider.name != "existing":
-        target = folder / "kubeconfig"
-        if target != connection.kubeconfig and connection.kubeconfig.exists():
+        target = directory / "kubeconfig"
+        if target != access.kubeconfig and access.kubeconfig.exists():
             draft = target.with_name("kubeconfig.draft")
             draft.touch(mode=0o600)
-            draft.write_bytes(connection.kubeconfig.read_bytes())
+            draft.write_bytes(access.kubeconfig.read_bytes())
             draft.rename(target)
-        connection = Connection(target, connection.context)
+        access = Access(target, access.context)
     variables = {
         "cluster_provider": provider.name,
-        "observability_kubeconfig": str(connection.kubeconfig),
-        "observability_context": connection.context,
+        "observability_kubeconfig": str(access.kubeconfig),
+        "observability_context": access.context,
         **provider.variables(),
     }
-    path = folder / "provider.yml"
+    path = directory / "provider.yml"
     draft = path.with_name("provider.yml.draft")
     draft.write_text(
         f"# Written by `python -m tools.lab provider` for the provider {provider.name}.\n" + yaml.safe_dump(variables, sort_keys=False)
@@ -199,11 +199,11 @@ def hand_over(provider: Provider, folder: Path = BUILD) -> Path:
     return path
 
 
-def withdraw(provider: Provider, folder: Path = BUILD) -> None:
-    """Remove the kubeconfig of a cluster that is no more, and the note of it; what Ansible is told holds for the next one as well."""
-    (folder / "kubeconfig").unlink(missing_ok=True)
-    if made(folder) == provider.name:
-        (folder / "cluster").unlink()
+def forget_cluster(provider: Provider, directory: Path = BUILD) -> None:
+    """Remove the kubeconfig of a cluster that is gone, and the record of its provider; the variables for Ansible stay valid."""
+    (directory / "kubeconfig").unlink(missing_ok=True)
+    if recorded_provider(directory) == provider.name:
+        (directory / "cluster").unlink()
 
 
 def _file_with(context: str, paths: list[Path]) -> Path:

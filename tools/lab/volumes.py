@@ -1,7 +1,7 @@
-"""The volume provisioner of the lab: a folder on the chosen node for each claim of the storage class `standard`.
+"""The volume provisioner of the lab: a directory on the chosen node for each claim of the storage class `standard`.
 
 A program of its own, one service of the control plane. It does what an external provisioner does: for a pending claim
-with a chosen node it makes a folder there and a PersistentVolume of type `local` that is bound to the claim and to the node;
+with a chosen node it makes a directory there and a PersistentVolume of type `local` that is bound to the claim and to the node;
 when the claim is gone it removes both.
 """
 
@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 NAME = "lab.observability.stack/volumes"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
-# The folder of the volumes: as the node sees it, and below the node's folder on the host.
+# The directory of the volumes: as the node sees it, and below the node's directory on the host.
 ON_NODE = Path("/var/lib/volumes")
 ON_HOST = Path("var/lib/volumes")
 
@@ -50,13 +50,13 @@ def volume(claim: Any, node: str, capacity: str) -> dict[str, Any]:
     }
 
 
-def provision(core: client.CoreV1Api, claim: Any, folder: Path, classes: set[str]) -> None:
+def provision(core: client.CoreV1Api, claim: Any, directory: Path, classes: set[str]) -> None:
     """Make the volume of a claim that waits for one of ours and has a node chosen."""
     node = (claim.metadata.annotations or {}).get(SELECTED_NODE)
     if claim.status.phase != "Pending" or claim.spec.storage_class_name not in classes or claim.spec.volume_name or node is None:
         return
     wanted = volume(claim, node, claim.spec.resources.requests["storage"])
-    (folder / node / ON_HOST / wanted["metadata"]["name"]).mkdir(exist_ok=True)
+    (directory / node / ON_HOST / wanted["metadata"]["name"]).mkdir(exist_ok=True)
     try:
         core.create_persistent_volume(wanted)
         print(f"{claim.metadata.namespace}/{claim.metadata.name}: {wanted['metadata']['name']} on {node}", flush=True)
@@ -65,14 +65,14 @@ def provision(core: client.CoreV1Api, claim: Any, folder: Path, classes: set[str
             raise
 
 
-def release(core: client.CoreV1Api, folder: Path) -> None:
+def release(core: client.CoreV1Api, directory: Path) -> None:
     """Remove our volumes whose claim is gone, with their data."""
     for found in core.list_persistent_volume().items:
         if (found.metadata.annotations or {}).get(PROVISIONED_BY) != NAME or found.status.phase not in ("Released", "Failed"):
             continue
         if found.spec.persistent_volume_reclaim_policy != "Delete":
             continue
-        path = folder / found.metadata.labels["kubernetes.io/hostname"] / ON_HOST / found.metadata.name
+        path = directory / found.metadata.labels["kubernetes.io/hostname"] / ON_HOST / found.metadata.name
         if path.exists():
             shutil.rmtree(path)
         core.delete_persistent_volume(found.metadata.name)
@@ -80,16 +80,16 @@ def release(core: client.CoreV1Api, folder: Path) -> None:
 
 
 def main() -> None:
-    """Serve the cluster of the kubeconfig in the first argument; the second is the lab's folder."""
+    """Serve the cluster of the kubeconfig in the first argument; the second is the lab's directory."""
     config.load_kube_config(sys.argv[1])
-    folder = Path(sys.argv[2])
+    directory = Path(sys.argv[2])
     core, storage = client.CoreV1Api(), client.StorageV1Api()
     while True:
         try:
             classes = {item.metadata.name for item in storage.list_storage_class().items if item.provisioner == NAME}
-            release(core, folder)
+            release(core, directory)
             for event in watch.Watch().stream(core.list_persistent_volume_claim_for_all_namespaces, timeout_seconds=5):
-                provision(core, event["object"], folder, classes)
+                provision(core, event["object"], directory, classes)
         except (client.ApiException, HTTPError, OSError) as error:
             print(f"trying again: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
             time.sleep(1)

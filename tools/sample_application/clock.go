@@ -24,7 +24,7 @@ type clock struct {
 
 // newClock starts to count now.
 func newClock(interval time.Duration) *clock {
-	// Moved, not truncated: truncating would take the monotonic reading away, and a step of the wall clock would change the numbers.
+	// Moved, not truncated: truncating would remove the monotonic reading, and a step of the wall clock would change the numbers.
 	now := time.Now()
 	return &clock{start: now.Add(-time.Duration(now.Nanosecond() % int(time.Millisecond))), interval: interval}
 }
@@ -49,7 +49,7 @@ func (c *clock) stop() {
 	}
 }
 
-// stopped tells whether there will be no more events.
+// stopped returns whether there will be no more events.
 func (c *clock) stopped() bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

@@ -32,7 +32,7 @@ const interval = 10 * time.Millisecond
 // stored is one event as a store has it.
 type stored struct{ number, milliseconds int64 }
 
-// store is a receiver of all protocols, on one address for HTTP and one for gRPC, that can go away and come back there.
+// store is a receiver of all protocols, on one address for HTTP and one for gRPC, that can stop and come back there.
 type store struct {
 	collectormetrics.UnimplementedMetricsServiceServer
 	t                         *testing.T
@@ -42,7 +42,7 @@ type store struct {
 	mutex                     sync.Mutex
 	events                    map[string][]stored // by path
 	labels                    map[string]string   // of the latest remote-write series
-	refuse, lose, half, later int                 // how many of the next requests get 400, lose the acknowledgement, are a partial success, get 503
+	reject, lose, half, later int                 // how many of the next requests get 400, lose the acknowledgement, are a partial success, get 503
 }
 
 func newStore(t *testing.T) *store {
@@ -144,7 +144,7 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "later", []int{http.StatusServiceUnavailable, http.StatusTooManyRequests}[s.later%2])
 		return
 	}
-	if s.next(&s.refuse) {
+	if s.next(&s.reject) {
 		http.Error(w, "out of order", http.StatusBadRequest)
 		return
 	}
@@ -373,8 +373,8 @@ func TestAnOutageLosesNothingAndKeepsTheOrder(t *testing.T) {
 		numbers := s.numbers(path)
 		distinct := slices.Compact(slices.Clone(numbers))
 		complete(t, path, distinct, last)
-		if doubled := len(numbers) - len(distinct); doubled > 1 {
-			t.Errorf("%s: %d doubled", path, doubled)
+		if duplicated := len(numbers) - len(distinct); duplicated > 1 {
+			t.Errorf("%s: %d duplicated", path, duplicated)
 		}
 		if account := r.path(path); account.Acknowledged != last || account.Pending != 0 || account.Rejected != 0 || account.Last.Number != last {
 			t.Errorf("at the end: %+v", account)
@@ -413,7 +413,7 @@ func TestOnlyALostAcknowledgementDoublesAnEvent(t *testing.T) {
 			numbers := s.numbers(path)
 			complete(t, path, slices.Compact(slices.Clone(numbers)), r.clock.generated())
 			if numbers[0] != 1 || numbers[1] != 1 || int64(len(numbers)) != r.clock.generated()+1 {
-				t.Errorf("not exactly the first is doubled: %v", numbers)
+				t.Errorf("not exactly the first is duplicated: %v", numbers)
 			}
 			if s.events[path][0] != s.events[path][1] {
 				t.Errorf("the repetition differs: %v", s.events[path][:2])
@@ -422,12 +422,12 @@ func TestOnlyALostAcknowledgementDoublesAnEvent(t *testing.T) {
 	}
 }
 
-func TestARefusalForGoodIsCountedAndSkipped(t *testing.T) {
+func TestAPermanentRejectionIsCountedAndSkipped(t *testing.T) {
 	for _, path := range pushed {
 		t.Run(path, func(t *testing.T) {
 			s := newStore(t)
 			if path == pathRemoteWrite {
-				s.misbehave(&s.refuse, 2)
+				s.misbehave(&s.reject, 2)
 			} else {
 				s.misbehave(&s.half, 2)
 			}
@@ -449,7 +449,7 @@ func TestARefusalForGoodIsCountedAndSkipped(t *testing.T) {
 
 func TestOTLPIsRepeatedEvenAfterAnAnswerThatLooksFinal(t *testing.T) {
 	s := newStore(t)
-	s.misbehave(&s.refuse, 2)
+	s.misbehave(&s.reject, 2)
 	r := begin(t, 10*time.Second, append(s.everyPath(), "--paths", pathOTLPLogs)...)
 	r.reaches(5, pathOTLPLogs)
 	if err := r.end(); err != nil {

@@ -14,18 +14,18 @@ const (
 	longestPause = 5 * time.Second
 )
 
-// errRejected is what a receiver's definite refusal wraps: repeating the event would be refused again.
+// errRejected is what a receiver's definite rejection wraps: the event would be rejected again.
 var errRejected = errors.New("rejected")
 
 // deliverer hands one event to a receiver.
 //
-// It returns nil once the receiver has acknowledged the event, an error that wraps errRejected when it refused it for good, and any
+// It returns nil once the receiver has acknowledged the event, an error that wraps errRejected when it rejected it for good, and any
 // other error when the event should be sent again.
 type deliverer interface {
 	deliver(ctx context.Context, e event) error
 }
 
-// queue delivers every event of a clock to one receiver: in order, one at a time, each until it is acknowledged or refused for good.
+// queue delivers every event of a clock to one receiver: in order, one at a time, each until it is acknowledged or rejected for good.
 type queue struct {
 	path, target string
 	clock        *clock

@@ -81,7 +81,7 @@ func (r *otlpHTTP) deliver(ctx context.Context, e event) error {
 	}
 	// Anything but a success is tried again: what looks final may be a proxy that is being reconfigured.
 	if status != http.StatusOK {
-		return refusal(status, answer)
+		return rejection(status, answer)
 	}
 	return r.answer(answer)
 }
@@ -122,14 +122,14 @@ func (r *remoteWrite) deliver(ctx context.Context, e event) error {
 	case status/100 == 2:
 		return nil
 	case status/100 == 4 && status != http.StatusTooManyRequests:
-		return fmt.Errorf("%w: %w", errRejected, refusal(status, answer))
+		return fmt.Errorf("%w: %w", errRejected, rejection(status, answer))
 	}
-	return refusal(status, answer)
+	return rejection(status, answer)
 }
 
 // post sends one request and returns the status and the start of the answer's body.
 //
-// After a network error or a refusal no connection is kept, so that the next attempt may reach another pod of a Service.
+// After a network error or a rejection no connection is kept, so that the next attempt may reach another pod of a Service.
 func post(ctx context.Context, client *http.Client, url string, body []byte, header http.Header) (int, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -152,7 +152,7 @@ func post(ctx context.Context, client *http.Client, url string, body []byte, hea
 	return response.StatusCode, answer, err
 }
 
-func refusal(status int, answer []byte) error {
+func rejection(status int, answer []byte) error {
 	return fmt.Errorf("status %d: %.200q", status, bytes.TrimSpace(answer))
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 // identity is who sends: the run and the OTLP resource attributes. A repeated request is the same to the last byte,
-// so that a store can tell a repetition from a second event.
+// so that a store can distinguish a repetition from a second event.
 type identity struct {
 	run        string
 	attributes map[string]string

@@ -114,7 +114,7 @@ func (a *application) exposition() string {
 	family("generated_total", "Events that were due on a path.", func(p pathStatus) int64 { return p.Generated })
 	family("sent_total", "Events handed to the receiver at least once.", func(p pathStatus) int64 { return p.Sent })
 	family("acknowledged_total", "Events that the receiver has acknowledged.", func(p pathStatus) int64 { return p.Acknowledged })
-	family("rejected_total", "Events that the receiver has refused for good.", func(p pathStatus) int64 { return p.Rejected })
+	family("rejected_total", "Events that the receiver has rejected for good.", func(p pathStatus) int64 { return p.Rejected })
 	family("send_errors_total", "Attempts that failed.", func(p pathStatus) int64 { return p.Errors })
 	return out.String()
 }

@@ -8,6 +8,8 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .labels import OF_ANY_STACK
+
 try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -24,7 +26,6 @@ AUTHORITY_DAYS = 3650
 # An authority with less left than this gets a new certificate for its old key: each certificate that it signs ends well before it does,
 # and clients have years to take the new one, while both are good.
 _AUTHORITY_RENEWED_AT = 2 * DAYS
-_OURS = {"app.kubernetes.io/part-of": "observability-stack", "app.kubernetes.io/managed-by": "ansible"}
 
 
 class _UnusableError(ValueError):
@@ -46,7 +47,7 @@ def certificate_plan(
     - `authority`: `keep`, `renew` (a new certificate for its key: what trusts the old one trusts what either signs) or `make` (a new key:
       clients have to trust it anew), and `certificate`: `keep` or `make`;
     - `reasons`: a sentence for each thing that is not kept;
-    - `foreign`: a sentence when a Secret of one of the two names is somebody else's, so that nothing may be done; otherwise empty;
+    - `foreign`: a message if a Secret of one of the two names belongs to another owner, so that nothing may be changed; otherwise empty;
     - `permitted`: the names that a new authority is limited to; `days` and `authority_days`: for how long each is to be valid.
     """
     found = {secret["metadata"]["name"]: secret for secret in secrets if secret["metadata"]["name"] in (name, authority_name(name))}
@@ -68,7 +69,7 @@ def certificate_plan(
 def _is_ours(secret: Mapping[str, Any]) -> bool:
     metadata = secret["metadata"]
     kept_by_another = any(key.startswith("cert-manager.io/") for key in metadata.get("annotations") or {})
-    return not kept_by_another and _OURS.items() <= (metadata.get("labels") or {}).items()
+    return not kept_by_another and OF_ANY_STACK.items() <= (metadata.get("labels") or {}).items()
 
 
 def _foreign(secret: Mapping[str, Any]) -> str:

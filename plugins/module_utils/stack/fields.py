@@ -92,7 +92,7 @@ class Fields:
         """Return whether something is switched on."""
         found = self.values[name]
         if not isinstance(found, bool):
-            self.reject(name, "it should be true or false")
+            self.reject(name, "it should be true or false, without quotes")
         return found is True
 
     def host(self, name: str) -> str:
@@ -106,6 +106,14 @@ class Fields:
 def is_word(text: str) -> bool:
     """Whether a text stays one when a manifest has it without quotes."""
     return text[:1].isalpha() and text not in _YAML_WORDS
+
+
+def is_network(value: Any) -> bool:
+    """Whether a value is a network like 192.0.2.0/24 or 2001:db8::/32."""
+    try:
+        return isinstance(value, str) and "/" in value and bool(ipaddress.ip_network(value))
+    except ValueError:
+        return False
 
 
 def is_host(value: Any) -> bool:

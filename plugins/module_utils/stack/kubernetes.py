@@ -135,10 +135,11 @@ def probes(component: str) -> dict[str, Any]:
     def get(path: str) -> dict[str, Any]:
         return {"path": path, "port": row.health}
 
+    liveness = {"httpGet": get(row.live), "periodSeconds": 30, "failureThreshold": 10, "timeoutSeconds": 5}
     return {
         "startupProbe": {"httpGet": get(row.live or row.ready), "periodSeconds": 2, "failureThreshold": 300, "timeoutSeconds": 2},
         "readinessProbe": {"httpGet": get(row.ready), "periodSeconds": 2, "failureThreshold": 8, "timeoutSeconds": 3},
-        **({"livenessProbe": {"httpGet": get(row.live), "periodSeconds": 30, "failureThreshold": 10, "timeoutSeconds": 5}} if row.live else {}),
+        **({"livenessProbe": liveness} if row.live else {}),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .messages import wrong
 from .model import Stack
-from .placing import KEYS, item_name
+from .pod_keys import KEYS, item_name
 
 
 def placed(stack: Stack, component: str, objects: Sequence[dict[str, Any]], pod: Mapping[str, Any]) -> list[dict[str, Any]]:

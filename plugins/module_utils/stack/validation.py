@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import peers, placing
+from . import peers, placing, selection
 from .catalogue import CATALOGUE, public_components
 from .fields import LABEL, Fields, is_host, is_word
 from .high_availability import RESERVED_LABELS
@@ -63,9 +63,9 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             f"give this cluster a name of its own, at most {_CLUSTER_NAME_LENGTH} lower-case letters, digits and '-': "
             "it is the label `cluster` of every sample and log line",
         )
-    enabled = _enabled(fields)
-    replicas = _replicas(fields, enabled)
-    hosts = _hosts(fields)
+    enabled = selection.enabled(fields)
+    replicas = selection.replicas(fields, enabled)
+    hosts = selection.hosts(fields)
     tenant = values["observability_tenant"]
     if not isinstance(tenant, str) or (tenant and (not _TENANT.fullmatch(tenant) or tenant in (".", "..", "__mimir_cluster"))):
         fields.reject("observability_tenant", "it should be empty (no tenants) or up to 150 letters, digits and !-_.*'()")
@@ -79,7 +79,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         fields.reject("observability_storage_class", "it should be empty (the cluster's default class) or the name of a StorageClass")
     pods, wrong = placing.pods(values)
     fields.problems += wrong
-    # Below this an election of the HA tracker takes longer than a scrape interval (see `ha_timeouts`).
+    # Below this an election of the HA tracker takes longer than a scrape interval (see `high_availability.timeouts`).
     interval = fields.duration("prometheus_scrape_interval", least=5)
     window = fields.duration("prometheus_out_of_order_window")
     horizon = fields.duration("observability_outage_horizon", least=60)
@@ -101,7 +101,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         pods=pods,
         cluster_domain=fields.host("observability_cluster_domain"),
         enabled=enabled,
-        provided=_provided(fields, enabled),
+        provided=selection.provided(fields, enabled),
         replicas=replicas,
         images=images(fields, versions),
         hosts=hosts,
@@ -131,7 +131,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
     for name, namespace in stack.namespaces.items():
         if name in enabled and namespace == stack.namespace:
             fields.reject(f"{name}_namespace", "it should be another one than observability_namespace")
-    if stack.provided and stack.network_policies and not stack.ingress_from:
+    if stack.provided and stack.network_policies and not stack.ingress_from and "ingress_from" not in fields.rejected:
         fields.reject("ingress_from", peers.NEEDED)
     both = {"observability_cluster_name", "observability_namespace"}
     if not both & fields.rejected and len(f"{stack.namespace}.{stack.cluster_name}") > _LABEL_VALUE_LENGTH:
@@ -152,60 +152,6 @@ def _output_directory(fields: Fields) -> str:
         fields.reject("observability_output_directory", "it should be a directory, or empty: `build` in the working directory")
         return ""
     return str(Path(found or "build").expanduser().absolute())
-
-
-def _enabled(fields: Fields) -> tuple[str, ...]:
-    enabled = []
-    for component in CATALOGUE:
-        name = f"{component}_enabled"
-        if not isinstance(fields.values[name], bool):
-            fields.reject(name, "it should be true or false")
-        if fields.values[name] is not False:
-            enabled.append(component)
-    for component in enabled:
-        row = CATALOGUE[component]
-        missing = [f"{need}_enabled" for need in row.needs if need not in enabled]
-        if missing:
-            fields.reject(f"{component}_enabled", f"it needs {' and '.join(missing)} to be true as well")
-        if row.serves and not any(choice in enabled for choice in row.serves):
-            fields.reject(
-                f"{component}_enabled",
-                f"it needs at least one of {', '.join(f'{choice}_enabled' for choice in row.serves)}, or it would have nothing to do",
-            )
-    return tuple(enabled)
-
-
-def _provided(fields: Fields, enabled: tuple[str, ...]) -> tuple[str, ...]:
-    optional = [name for name, row in CATALOGUE.items() if row.optional_install]
-    return tuple(name for name in optional if not fields.switch(f"{name}_install") and name in enabled)
-
-
-def _replicas(fields: Fields, enabled: tuple[str, ...]) -> dict[str, int]:
-    replicas = {name: fields.number(f"{name}_replicas") for name, row in CATALOGUE.items() if row.workload != "DaemonSet"}
-    for component, count in replicas.items():
-        # The rules of `single` are the only ones so far.
-        rule = CATALOGUE[component].replicas.get("single")
-        if rule is None or component not in enabled or not count:
-            continue
-        if count < rule.least or (rule.most is not None and count > rule.most):
-            right = str(rule.most) if rule.most == rule.least else f"{rule.least} or more"
-            fields.reject(f"{component}_replicas", f"it should be {right}: {rule.why}")
-    return replicas
-
-
-def _hosts(fields: Fields) -> dict[str, str]:
-    hosts: dict[str, str] = {}
-    for component in public_components():
-        name = f"{component}_host"
-        given = fields.values[name]
-        host = f"{component}.{fields.values['observability_domain']}" if given == "" else given
-        if not is_host(host) and (given != "" or is_host(fields.values["observability_domain"])):
-            fields.reject(name, "it should be a DNS name in lower case, like grafana.example.com")
-        for other, taken in hosts.items():
-            if host == taken:
-                fields.reject(name, f"{other}_host is {host!r} too; each component needs a host of its own")
-        hosts[component] = str(host)
-    return hosts
 
 
 def _external_labels(fields: Fields) -> dict[str, str]:
@@ -247,5 +193,4 @@ def _check_sizes(fields: Fields) -> None:
             except ValueError:
                 fields.reject(name, "it should be a Kubernetes quantity like 10Gi")
         if name.endswith("_retention"):
-            # Loki's compactor works by the day (Loki documentation 3.7, "Log retention").
-            fields.duration(name, least=86400 if name == "loki_retention" else 1)
+            fields.duration(name)

@@ -1,4 +1,4 @@
-"""What the compactors of the stores do again and again so that old data goes, and the metrics that tell whether they succeed."""
+"""What the compactors of the stores do again and again so that old data goes, and the metrics that show whether they succeed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .stores import Labels
 
 @dataclass(frozen=True)
 class Task:
-    """Something that a store's compactor does again and again, so that old data goes: which, and the metrics that tell whether it succeeds.
+    """Something that a store's compactor does again and again, so that old data goes: which, and the metrics that show whether it succeeds.
 
     `success`: the Unix time of its last success or, without `within`, how often it succeeded; 0 until it did. `failures`: how often it
     failed, counted over the series with the label in `failed` where that is given. `within`: after how many hours without a success
@@ -75,7 +75,7 @@ def neglected(tasks: Sequence[Task], page: Mapping[tuple[str, str, Labels], floa
     """
 
     def values(name: str, label: tuple[str, str] | None = None) -> list[float]:
-        return [value for (_, metric, labels), value in page.items() if metric == name and (label is None or label in labels)]
+        return [value for (_pod, metric, labels), value in page.items() if metric == name and (label is None or label in labels)]
 
     problems = []
     for task in tasks:

@@ -1,6 +1,6 @@
 """One gauge sample and one log record as OTLP: JSON for HTTP, protobuf for gRPC, and the gRPC call over any connected socket.
 
-The messages are those of opentelemetry-proto 1.x; only the fields that a proof needs are written.
+The messages are those of opentelemetry-proto 1.x; only the fields that the verification needs are written.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-import h2.config
-import h2.connection
-import h2.events
-import h2.exceptions
+try:
+    import h2.config
+    import h2.connection
+    import h2.events
+    import h2.exceptions
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
 
 METRICS_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 

@@ -18,6 +18,10 @@ SERVICE_NAME = "observability-stack-verify"
 GAUGE = "observability_verify"
 # How many requests through a balanced Service are enough to say that a replica never answers: (1/2)^40.
 BALANCE_TRIES = 40
+# After so many seconds with something rejected no more requests are sent: each may take as long as its timeout.
+_REJECTED_ENOUGH = 5
+# How many rejected messages a report shows.
+_SHOWN = 5
 _JSON = {"content-type": "application/json"}
 # The collectors, and their ports for OTLP.
 RECEIVER, HTTP, GRPC = "otel_collector", "otlp-http", "otlp-grpc"
@@ -47,6 +51,10 @@ class Sent:
     requests: int = 0
     at: float = 0.0
 
+    def reasons(self) -> str:
+        """Return why something was rejected, the first few cases of it."""
+        return "; ".join(self.rejected[:_SHOWN]) + (f"; and {len(self.rejected) - _SHOWN} more" if len(self.rejected) > _SHOWN else "")
+
 
 def send(session: Session) -> Sent:
     """Send on every way into the collectors; through the Service until each collector got something."""
@@ -61,13 +69,13 @@ def send(session: Session) -> Sent:
         return session.cluster.pod(pod, http, path, method="POST", headers=_JSON, body=body)
 
     before = _accepted(session, pods)
-    while sent.requests < BALANCE_TRIES:
+    while sent.requests < BALANCE_TRIES and not (sent.rejected and time.monotonic() - sent.at > _REJECTED_ENOUGH):
         sent.requests += 1
         _post(session, sent, f"service-{sent.requests}", through_service)
         if sent.requests < len(pods):
             continue
         sent.shared = {pod: count - before[pod] for pod, count in _accepted(session, pods).items()}
-        if all(sent.shared.values()) or sent.rejected:
+        if all(sent.shared.values()):
             break
     for pod in pods:
         _post(session, sent, f"{pod}-http", partial(to_pod, pod))

@@ -26,10 +26,9 @@ class Series:
 def _data(answer: Answer, where: str) -> list[dict[str, object]]:
     if answer.status != 200:
         raise ClusterError(f"{where} does not answer a query: {answer.excerpt()}")
-    body = answer.json()
     try:
-        result: list[dict[str, object]] = body["data"]["result"]
-    except (KeyError, TypeError) as error:
+        result: list[dict[str, object]] = answer.json()["data"]["result"]
+    except (KeyError, TypeError, ClusterError) as error:
         raise ClusterError(f"{where} does not answer as a query API does: {answer.excerpt()}") from error
     return result
 
@@ -54,13 +53,13 @@ def entries(answer: Answer, where: str, label: str) -> list[tuple[int, str, str]
     return [
         (int(time), str(entry["stream"].get(label, "")), str(text))  # type: ignore[attr-defined]
         for entry in _data(answer, where)
-        for time, text, *_ in entry["values"]  # type: ignore[attr-defined]
+        for time, text, *_metadata in entry["values"]  # type: ignore[attr-defined]
     ]
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """A store of metrics: `name` for messages, and how to ask its `/api/v1`."""
+    """A store of metrics: `name` for messages, and a function for requests to its `/api/v1`."""
 
     name: str
     ask: Ask
@@ -72,7 +71,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Logs:
-    """A store of logs: `name` for messages, and how to ask it."""
+    """A store of logs: `name` for messages, and a function for requests."""
 
     name: str
     ask: Ask

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import sizing
+from .. import retention, sizing
 from ..addressing import memberlist_address
 from ..kubernetes import pod_ip_arguments
 from ..labels import LOG_LABELS
+from ..messages import wrong
 from ..model import Stack
 from ..own import Configuration, Own
 
@@ -86,7 +88,7 @@ def ingester(stack: Stack) -> dict[str, Any]:
 
 
 def limits(stack: Stack) -> dict[str, Any]:
-    """Return Loki's `limits_config`: what the sizing asks for instead of defaults that reject what a sender has queued.
+    """Return Loki's `limits_config`: computed from the sizing, because the defaults reject data that a sender has queued.
 
     A burst is delayed (429, and sent again), never dropped. One stream may carry the whole rate. A burst holds two of the largest requests
     of any sender: one that is larger would be rejected for ever.
@@ -116,3 +118,10 @@ def limits(stack: Stack) -> dict[str, Any]:
 def kept_bytes(stack: Stack, seconds: int) -> float:
     """Return what Loki holds after `seconds` at the rate of the sizing."""
     return stack.log_bytes_per_second * (seconds + _EXTRA_SECONDS) / COMPRESSION
+
+
+def problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
+    """Return a sentence for a retention below a day: the compactor works by the day (Loki documentation 3.7, "Log retention")."""
+    name = "loki_retention"
+    if 0 < retention.seconds_of(values[name]) < 86400:
+        yield wrong(name, "", values[name], "it should be at least 1d")

@@ -63,7 +63,7 @@ def _requests(session: Session) -> Evidence:
     if silent or not sent.shared:
         raise Failed(
             f"{', '.join(silent) or 'no collector'} accepted none of {sent.requests} OTLP requests through the Service; is it ready? "
-            f"{'; '.join(sent.rejected)}"
+            f"{sent.reasons()}"
         )
     shares = ", ".join(f"{pod} {count:.0f}" for pod, count in sent.shared.items())
     return Evidence(f"{sent.requests} OTLP requests through the Service", f"samples accepted: {shares}", time.monotonic() - sent.at)

@@ -30,7 +30,8 @@ def log_files(session: Session, item: Item) -> Evidence:
         if session.stack.log_source == "files"
         else "at Loki, as Alloy reads the API"
     )
-    return Evidence(f"log lines of {len(probes)} pods, one per node", where, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return Evidence(f"log lines of {len(probes)} pods, one per node", where, seconds, all_of(*item.losses(session)))
 
 
 def _read_by(session: Session, component: str, probe: str, agent: str) -> None:
@@ -68,7 +69,7 @@ _LOG_BOUND = {
         "promised: no line lost by rotation, by outages up to observability_outage_horizon, or by orderly restarts; about 100 lines "
         "of a node per killed Alloy"
     ),
-    "api": "alloy_log_source is api: lines that are rotated away during an outage or a restart are lost",
+    "api": "alloy_log_source is api: lines in files that rotation deletes during an outage or a restart are lost",
 }
 
 

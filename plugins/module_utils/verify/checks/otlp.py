@@ -20,7 +20,7 @@ def otlp_accepted(session: Session, item: Item) -> Evidence:
     """Check that the Service and every collector take samples and records over HTTP, and every collector samples over gRPC."""
     sent = session.sent()
     if sent.rejected:
-        raise Failed(f"expected the collectors to accept everything, but: {'; '.join(sent.rejected)}")
+        raise Failed(f"expected the collectors to accept everything, but: {sent.reasons()}")
     pods = session.pods(item.target)
     return Evidence(
         f"{len(sent.samples)} samples and {len(sent.logs)} log records: OTLP/HTTP through the Service and to {', '.join(pods)}, "
@@ -48,7 +48,7 @@ def otlp_metrics(session: Session, item: Item) -> Evidence:
 def _accepted_samples(session: Session) -> Sent:
     sent = session.sent()
     if not sent.samples:
-        raise Failed(f"no collector accepted a sample, so none can arrive: {'; '.join(sent.rejected)}")
+        raise Failed(f"no collector accepted a sample, so none can arrive: {sent.reasons()}")
     return sent
 
 
@@ -90,7 +90,7 @@ def otlp_logs(session: Session, item: Item) -> Evidence:
     """Check that each OTLP log record is in Loki, once."""
     sent = session.sent()
     if not sent.logs:
-        raise Failed(f"no collector accepted a log record, so none can arrive: {'; '.join(sent.rejected)}")
+        raise Failed(f"no collector accepted a log record, so none can arrive: {sent.reasons()}")
 
     def look() -> None:
         stored = Counter(session.logs(item.target).query(session.expression(item.target), session.started - 60))

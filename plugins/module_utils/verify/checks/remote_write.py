@@ -75,9 +75,9 @@ def _elected(session: Session, item: Item) -> str:
     replica = elected.get(instance(session.stack))
     if replica not in session.pods(item.source):
         raise NotYet(
-            f"Mimir's HA tracker has elected {replica or 'nobody'} for the group {instance(session.stack)}; expected one of "
+            f"Mimir's HA tracker has elected {replica or 'no replica'} for the group {instance(session.stack)}; expected one of "
             f"{', '.join(session.pods(item.source))} "
-            "(external_labels of Prometheus, limits.ha_cluster_label and ha_replica_label of Mimir; groups it knows: "
+            "(external_labels of Prometheus, limits.ha_cluster_label and ha_replica_label of Mimir; known groups: "
             f"{', '.join(elected) or 'none'})"
         )
     return f"elected: {replica}"
@@ -90,7 +90,7 @@ def _queue_rise(session: Session, item: Item, kind: str) -> float:
 
 
 def _deduplicated(session: Session, item: Item) -> str:
-    """Check that every replica is heard: of N, all but the elected one are dropped, (N-1)/N of what they send."""
+    """Check that every replica writes: of N, all but the elected one are dropped, (N-1)/N of what they send."""
     dropped = rise(
         session.counters.risen(item.target, session.counters.now(item.target)),
         "cortex_distributor_deduped_samples_total",
@@ -110,7 +110,7 @@ def _deduplicated(session: Session, item: Item) -> str:
             f"Mimir has dropped {share:.0%} of the samples that the replicas sent as duplicates; expected about {expected:.0%}: "
             "does one replica write less than the other?"
         )
-    return f"every replica heard: {share:.0%} of the scraped samples dropped as duplicates"
+    return f"every replica writes: {share:.0%} of the scraped samples dropped as duplicates"
 
 
 def _expected_without_replica(session: Session, item: Item) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...fields import is_network
 from ...messages import wrong
 
 # Defaults of `ingress_issuer`; an issuer that is not cert-manager's own has a group and kinds of its own.
@@ -75,7 +75,7 @@ def service_problems(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"ingress_load_balancer_source_ranges is {ranges!r}; it should be a list, like [192.0.2.0/24]"
     else:
         for entry in ranges:
-            if not _is_network(entry):
+            if not is_network(entry):
                 yield f"ingress_load_balancer_source_ranges has {entry!r}; it should be a network, like 192.0.2.0/24 or 2001:db8::/32"
     policy: Any = values["ingress_external_traffic_policy"]
     if policy not in ("Cluster", "Local"):
@@ -88,16 +88,6 @@ def service_problems(values: Mapping[str, Any]) -> Iterator[str]:
     ):
         if there and kind in ("ClusterIP", "NodePort", "LoadBalancer") and kind not in needed:
             yield f"{variable} is {values[variable]!r}; it needs ingress_service_type {' or '.join(needed)}, and that is {kind}"
-
-
-def _is_network(entry: Any) -> bool:
-    if not isinstance(entry, str) or "/" not in entry:
-        return False
-    try:
-        ipaddress.ip_network(entry)
-    except ValueError:
-        return False
-    return True
 
 
 def config_problems(values: Mapping[str, Any]) -> Iterator[str]:

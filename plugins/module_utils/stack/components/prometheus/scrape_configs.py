@@ -57,20 +57,6 @@ def scrape_problems(values: Mapping[str, Any], stack: Stack, own: Sequence[Mappi
         yield from _job(title, job, stack)
 
 
-def global_problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
-    """Return a sentence for each duration in the section `global` of `prometheus_config` that Prometheus would reject."""
-    name = "prometheus_config"
-    section = values[name].get("global") if isinstance(values[name], Mapping) else None
-    for key, value in section.items() if isinstance(section, Mapping) else ():
-        if key in ("scrape_timeout", "evaluation_interval", "rule_query_offset"):
-            found = duration(value)
-            if found is None:
-                yield wrong(name, f"global.{key}", value, "it should be a duration like 10s or 1m")
-            elif key == "scrape_timeout" and 0 < stack.scrape_interval < found:
-                right = f"it should be at most prometheus_scrape_interval ({values['prometheus_scrape_interval']})"
-                yield wrong(name, f"global.{key}", value, right)
-
-
 def _job(title: str, job: Mapping[Any, Any], stack: Stack) -> Iterator[str]:
     for key, value in job.items():
         if key not in _JOB_KEYS and key not in _DISCOVERY:

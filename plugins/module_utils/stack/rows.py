@@ -1,0 +1,92 @@
+"""What a row of the catalogue says: the shape of a component, of what is public of it, and of a party outside of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """How many replicas an inventory may ask for in a profile; `why` is the reason, for the message about another number."""
+
+    least: int = 1
+    most: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Public:
+    """What can be reached of a component from outside, on a host name of its own.
+
+    A path that begins with `=` is exact, the others are prefixes. `guarded` paths ask for the credentials of the other hosts although the
+    component has a login of its own (`own_login`). `closed` lists requests (method, path) that must not get through: writes, and what
+    shows or changes the inside. `body_megabytes` limits a request, `api` is the prefix of the component's query API.
+    """
+
+    paths: tuple[str, ...]
+    closed: tuple[tuple[str, str], ...]
+    body_megabytes: int
+    websocket: bool = False
+    own_login: bool = False
+    guarded: tuple[str, ...] = ()
+    api: str = ""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component.
+
+    `title` is its name for people. `workload` is its kind in Kubernetes; a DaemonSet has no number of replicas. `ports` maps names to
+    numbers, `offered` names those of its Service where that has not all of them. `ready` answers 200 once the component can serve, `live`
+    as long as the process answers at all (empty: no such path); both on the port `health`. `metrics` is the port with its own metrics,
+    which Prometheus scrapes unless `scraped` is false.
+
+    `service`: whether it has a Service, `headless`: whether each replica has a DNS name as well. `balanced`: whether verification asks that
+    every replica serves some requests. `volume`: whether its pods claim volumes. `account`: whether it has a ServiceAccount of its own.
+    `user` is the number of its user and group, 0 where its role says so itself. `pre_stop`: for how many seconds a pod that ends goes on
+    serving clients that still see it behind the Service. `reloads`: it reads a changed configuration while it runs. `host_paths`: its pods
+    see directories of their node. `own_namespace`: it runs in `<component>_namespace`, as an application does.
+
+    `needs` are components without which it cannot work, `serves` those of which it needs one at least, to have anything to do. `replicas`
+    has a rule per profile. `public` is what can be reached from outside. `optional_install`: an inventory may use one that is there already
+    (`<component>_install: false`). `open_egress` says why its outgoing connections cannot be listed, where they cannot.
+    """
+
+    title: str
+    workload: str
+    ports: Mapping[str, int]
+    ready: str
+    live: str
+    health: str = "http"
+    metrics: str = "http"
+    scraped: bool = True
+    service: bool = True
+    offered: tuple[str, ...] = ()
+    headless: bool = False
+    balanced: bool = False
+    volume: bool = False
+    account: bool = True
+    user: int = 0
+    pre_stop: int = 5
+    reloads: bool = False
+    needs: tuple[str, ...] = ()
+    serves: tuple[str, ...] = ()
+    replicas: Mapping[str, Replicas] = field(default_factory=dict)
+    public: Public | None = None
+    optional_install: bool = False
+    own_namespace: bool = False
+    host_paths: bool = False
+    open_egress: str = ""
+
+
+@dataclass(frozen=True)
+class Party:
+    """Something that is no component, and connects to one or is connected to: a title, and the ports it listens on.
+
+    `pods` are the labels of its pods where they run in the stack's namespace, and so under its policies.
+    """
+
+    title: str
+    ports: Mapping[str, int] = field(default_factory=dict)
+    pods: Mapping[str, str] = field(default_factory=dict)

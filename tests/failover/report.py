@@ -1,0 +1,66 @@
+"""The report of a failover run: JSON for programs, a table for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.failover.results import Result
+
+
+def write(path: Path, results: Sequence[Result]) -> None:
+    """Write the results as a JSON list, completely or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(json.dumps([result.to_dict() for result in results], indent=2) + "\n")
+    draft.rename(path)
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the results as a table; the paths and the faults that were not tested follow, one line per reason."""
+    tested = [row for row in results if row.status != "not tested"]
+    events = [row for row in tested if row.longest_gap_seconds is not None]
+    files = [row for row in tested if row.longest_gap_seconds is None]
+    tables = []
+    if events or not files:
+        head: tuple[str, ...] = ("fault", "path", "sent", "stored", "lost", "duplicated", "longest gap", "", "")
+        rows = [(row.fault, row.path, *_counts(row), f"{row.longest_gap_seconds:.1f} s", row.status, row.detail) for row in events]
+        tables.append(_aligned(head, rows))
+    if files:
+        head = ("fault", "path", "sent", "stored", "lost", "duplicated", "MB", "behind", "CPU s per 100 MB", "peak memory", "", "")
+        rows = [(row.fault, row.path, *_counts(row), *_costs(row), row.status, row.detail) for row in files]
+        tables.append(_aligned(head, rows))
+    lines = [text for table in tables for text in (*table, "")][:-1]
+    faults = {row.fault for row in tested}
+    skipped: dict[str, dict[str, None]] = {}
+    for row in results:
+        if row.status == "not tested":
+            skipped.setdefault(row.detail, {})[row.path if row.fault in faults else row.fault] = None
+    lines += [f"not tested: {', '.join(names)} ({reason})" for reason, names in skipped.items()]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return how many results passed, failed and were not tested."""
+    failed = sum(row.status == "failed" for row in results)
+    tested = sum(row.status != "not tested" for row in results)
+    return f"{tested - failed} passed, {failed} failed, {len(results) - tested} not tested"
+
+
+def _counts(row: Result) -> tuple[str, ...]:
+    return (str(row.sent), str(row.stored), str(row.lost), str(row.duplicated))
+
+
+def _costs(row: Result) -> tuple[str, ...]:
+    cpu = 100 * (row.cpu_seconds_per_megabyte or 0)
+    return (f"{row.megabytes:.0f}", f"{row.seconds_behind:.0f} s", f"{cpu:.1f}", f"{row.peak_memory_megabytes:.0f} MB")
+
+
+def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a table: two columns of text, figures, and two columns of text again."""
+    every = [head, *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(head))]
+    figures = range(2, len(head) - 2)
+    align = [str.rjust if column in figures else str.ljust for column in range(len(head))]
+    return ["  ".join(place(cell, width) for place, cell, width in zip(align, row, widths, strict=True)) for row in every]
