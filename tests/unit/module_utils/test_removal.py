@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.observability.stack.plugins.filter.stack import removal_plan
-from ansible_collections.observability.stack.plugins.module_utils import node_directories, removal, survey
+from ansible_collections.observability.stack.plugins.module_utils import removal, survey
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, ClusterError, Query
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, instance, labels
 
@@ -73,17 +73,6 @@ def test_what_others_have_keeps_a_namespace(kind: str, metadata: dict[str, Any],
     assert removal.is_foreign(kind, metadata, PLAN["selector"]) is keeps
 
 
-def test_the_directory_of_a_stack_on_a_node_is_its_own() -> None:
-    host = PLAN["host"]
-    pod = node_directories.removal_pod(host, PLAN["selector"], "node-1")
-    (container,) = pod["spec"]["containers"]
-    assert container["command"] == ["rm", "-rf", "--", "/host/observability.test"]
-    assert container["image"] == stack().images["alloy"]
-    assert pod["spec"]["volumes"][0]["hostPath"]["path"] == "/var/lib/observability-stack"
-    assert PLAN["selector"].items() <= pod["metadata"]["labels"].items()
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-
-
 def test_nodes_are_touched_only_where_alloy_has_written() -> None:
     assert removal_plan(stack(alloy_log_source="api"))["host"] is None
     assert removal_plan(stack(alloy_enabled=False))["host"] is None
@@ -97,26 +86,6 @@ def test_what_components_make_without_labels_is_known() -> None:
 def test_data_goes_only_with_the_data() -> None:
     assert {row["kind"] for row in KINDS if row["data"]} == {"Secret", "PersistentVolumeClaim", "Namespace"}
     assert KINDS[-1]["kind"] == "Namespace"
-
-
-def waiting(reason: str, message: str = "") -> dict[str, Any]:
-    return {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
-
-
-@pytest.mark.parametrize(
-    ("status", "outcome"),
-    [
-        ({}, ""),
-        (waiting("ContainerCreating"), ""),
-        ({"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}, ""),
-        ({"phase": "Succeeded"}, "Succeeded"),
-        ({"phase": "Failed"}, "Failed"),
-        (waiting("RunContainerError", "no rm"), "RunContainerError: no rm"),
-        (waiting("ImagePullBackOff"), "ImagePullBackOff"),
-    ],
-)
-def test_what_became_of_a_pod_that_removes_a_directory(status: dict[str, Any], outcome: str) -> None:
-    assert node_directories.outcome_of({"status": status}) == outcome
 
 
 class Null:

@@ -156,7 +156,7 @@ def test_rules_for_the_same_ports_are_one_and_none_is_empty_by_accident(end: str
 
 def test_merged_rules_keep_every_peer() -> None:
     ports, other = [{"port": 1, "protocol": "TCP"}], [{"port": 2, "protocol": "TCP"}]
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"from": [{"a": 1}], "ports": ports},
         {"from": [{"b": 1}, {"a": 1}], "ports": ports},
         {"from": [{"a": 1}], "ports": other},
