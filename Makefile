@@ -78,7 +78,7 @@ sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection ho
 
 .PHONY: test-quick
 test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab and of the failover run; no cluster.
-	pytest tests/unit tests/golden tests/lab tests/failover
+	pytest tests/unit tests/golden tests/network_policies tests/lab tests/failover
 
 .PHONY: test-artifact
 test-artifact: $(VENV)/ready ## The built collection, installed and used without the checkout.

@@ -38,7 +38,7 @@ class _State:
 
 
 class ActionModule(ActionBase):
-    """Ask, say what is missing, ask again."""
+    """Poll until everything is ready, and print what is missing."""
 
     _supports_check_mode = False
 
@@ -96,7 +96,7 @@ class ActionModule(ActionBase):
         return _State(left_out=tuple(left_out))
 
     def _nodes(self, options: Mapping[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the nodes; none for somebody who may not see them, and then every pod is waited for."""
+        """Return the nodes; none without the permission to list them; then no pod is ignored."""
         try:
             nodes: list[dict[str, Any]] = self._ask(options, variables, kind="Node")["resources"]
         except _AnswerError:

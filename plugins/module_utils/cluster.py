@@ -173,7 +173,7 @@ class Cluster:
         self.object("POST", self._named("pods"), body=definition)
 
     def delete_pods(self, names: Sequence[str], grace: int) -> None:
-        """Delete pods, with that many seconds of grace. One that is gone already is none of our business."""
+        """Delete pods, with that many seconds of grace. Pods that do not exist any more are ignored."""
         for name in names:
             answer = self.request(
                 "DELETE",

@@ -13,17 +13,15 @@ from typing import Any
 from urllib.parse import quote
 
 from .cluster import Answer, Cluster, ClusterError
+from .node_directories import DirectoryRemoval, is_ready
+from .stack.labels import COMPONENT
 from .survey import METADATA
 
 Item = dict[str, Any]
 Row = Mapping[str, Any]
 PAUSE = 0.5
-# Seconds until a pod that only removes a directory has to be done; its image is on the node already.
-HOST_TIMEOUT = 90.0
-NAME = "app.kubernetes.io/name"
-COMPONENT = "app.kubernetes.io/component"
 # Kinds that others write about objects, or that go with their owner.
-_SHADOWS = ("Event", "Endpoints", "EndpointSlice", "PodMetrics")
+_DERIVED = ("Event", "Endpoints", "EndpointSlice", "PodMetrics")
 # What clusters put into every namespace.
 _EVERYWHERE = {
     "ConfigMap": ("kube-root-ca.crt", "istio-ca-root-cert", "openshift-service-ca.crt"),
@@ -33,8 +31,10 @@ _TOKEN_OF = "kubernetes.io/service-account.name"  # noqa: S105 - an annotation
 
 
 def plural(kind: str) -> str:
-    """Return the resource of a kind, as its path has it: "IngressClass" -> "ingressclasses"."""
+    """Return the resource of a kind, as its path has it: "IngressClass" -> "ingressclasses", "NetworkPolicy" -> "networkpolicies"."""
     name = kind.lower()
+    if name.endswith("y") and name[-2] not in "aeiou":
+        return f"{name[:-1]}ies"
     return name + ("es" if name.endswith("s") else "s")
 
 
@@ -45,13 +45,13 @@ def path(api_version: str, kind: str, namespace: str = "", name: str = "") -> st
     return f"{root}{place}/{plural(kind)}{'/' + quote(name, safe='') if name else ''}"
 
 
-def is_strange(kind: str, metadata: Mapping[str, Any], selector: Mapping[str, str]) -> bool:
-    """Whether an object of a namespace keeps that from being removed: nobody else's object goes with it.
+def is_foreign(kind: str, metadata: Mapping[str, Any], selector: Mapping[str, str]) -> bool:
+    """Whether a namespace must not be removed because of an object, which belongs to another owner.
 
-    Not strange are the stack's own objects, those that go with an owner, and what a cluster puts into every namespace.
+    Not foreign are the stack's own objects, those that go with an owner, and what a cluster puts into every namespace.
     """
     labels = metadata.get("labels") or {}
-    if selector.items() <= labels.items() or metadata.get("ownerReferences") or kind in _SHADOWS:
+    if selector.items() <= labels.items() or metadata.get("ownerReferences") or kind in _DERIVED:
         return False
     if _TOKEN_OF in (metadata.get("annotations") or {}):
         return False
@@ -72,9 +72,10 @@ class Removal:
     kept: list[str] = field(default_factory=list)
     _namespaces: list[str] = field(default_factory=list)
     _stuck: set[str] = field(default_factory=set)
+    _deleted: set[str] = field(default_factory=set)
 
     def run(self) -> None:
-        """Remove everything, in the order of `kinds`. Raises ClusterError when something could not be removed."""
+        """Remove everything in the order of `kinds`, the workloads by waves. Raises ClusterError when something could not be removed."""
         # Those that the stack has made for a component that is switched off by now as well.
         made = self._list(path("v1", "Namespace"), self._labels())
         self._namespaces = list(dict.fromkeys([*self.plan["namespaces"], *(item["metadata"]["name"] for item in made)]))
@@ -90,7 +91,7 @@ class Removal:
                 self._remove_named(row)
         if self.data:
             if self.plan["host"]:
-                self._clean_nodes(self.plan["host"])
+                self._remove_directories(self.plan["host"])
             for namespace in self._namespaces:
                 self._remove_namespace(namespace)
 
@@ -136,6 +137,10 @@ class Removal:
             self._delete(row["kind"], where, _expect(answer, f"read {where}").json()["metadata"])
 
     def _delete(self, kind: str, where: str, metadata: Mapping[str, Any]) -> None:
+        # What only ends late, or stays because nothing is deleted in a dry run, is found again by the next selector.
+        if metadata["uid"] in self._deleted:
+            return
+        self._deleted.add(metadata["uid"])
         self.removed.append(f"{kind} {metadata['name']}")
         if self.dry:
             return
@@ -181,9 +186,9 @@ class Removal:
         if not self.plan["selector"].items() <= (metadata.get("labels") or {}).items():
             self.kept.append(f"the namespace {name}: it was there before this stack")
             return
-        strange = sorted(self._strangers(name))
-        if strange:
-            self.kept.append(f"the namespace {name}, because of what others have in it: {', '.join(strange)}")
+        foreign = sorted(self._foreign(name))
+        if foreign:
+            self.kept.append(f"the namespace {name}, because of what others have in it: {', '.join(foreign)}")
             return
         self._delete("Namespace", where, metadata)
         end = time.monotonic() + self.timeout
@@ -192,8 +197,8 @@ class Removal:
                 raise ClusterError(f"the namespace {name} is still there after {self.timeout:.0f} s (common_wait_timeout)")
             time.sleep(PAUSE)
 
-    def _strangers(self, namespace: str) -> Iterator[str]:
-        """Yield what is in a namespace and not of this stack; what may not be listed counts, as nobody knows."""
+    def _foreign(self, namespace: str) -> Iterator[str]:
+        """Yield objects in a namespace that are not of this stack; kinds that may not be listed count as such."""
         ours = {(row["kind"], row["name"]) for row in self.plan["unlabelled"]}
         for api_version, kind, resource in self._namespaced():
             root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
@@ -205,7 +210,7 @@ class Removal:
                 continue
             for item in answer.json()["items"] or []:
                 name = item["metadata"]["name"]
-                if (kind, name) not in ours and is_strange(kind, item["metadata"], self.plan["selector"]):
+                if (kind, name) not in ours and is_foreign(kind, item["metadata"], self.plan["selector"]):
                     yield f"{kind} {name}"
 
     def _namespaced(self) -> Iterator[tuple[str, str, str]]:
@@ -220,103 +225,14 @@ class Removal:
                 if resource["namespaced"] and "list" in resource["verbs"] and "/" not in resource["name"]:
                     yield version, resource["kind"], resource["name"]
 
-    # --- directories of the nodes ---
-
-    def _clean_nodes(self, host: Mapping[str, str]) -> None:
-        """Remove the stack's directory on every node, by a pod that runs `rm` there; say of each node where it stays, and why."""
-        directory = f"{host['root']}/{host['name']}"
+    def _remove_directories(self, host: Mapping[str, str]) -> None:
         namespace = self.plan["namespaces"][0]
         if self.cluster.request("GET", path("v1", "Namespace", name=namespace)).status == 404:
-            self.kept.append(f"{directory} on the nodes, if it is there: without the namespace {namespace} nothing can run to remove it")
+            where = f"{host['root']}/{host['name']} on the nodes, if it is there"
+            self.kept.append(f"{where}: without the namespace {namespace} nothing can run to remove it")
             return
-        nodes = {item["metadata"]["name"]: item for item in self.cluster.nodes()}
-        reachable = [name for name, item in nodes.items() if is_ready(item)]
-        self.kept += [f"{directory} on the node {name}, which is not ready" for name in nodes if name not in reachable]
-        if self.dry:
-            self.removed += [f"{directory} on the node {name}" for name in reachable]
-            return
-        cleaners = {node: cleaner(host, self.plan["selector"], node) for node in reachable}
-        names = {pod["metadata"]["name"]: node for node, pod in cleaners.items()}
-        # Those of a run that was killed.
-        self.cluster.delete_pods(list(names), 0)
-        try:
-            for node, pod in cleaners.items():
-                try:
-                    self.cluster.create_pod(pod)
-                except ClusterError as error:
-                    self.kept.append(f"{directory} on the node {node}: {error}")
-                    del names[pod["metadata"]["name"]]
-            self._follow(dict(names), directory)
-        finally:
-            self.cluster.delete_pods(list(names), 0)
-
-    def _follow(self, waiting: dict[str, str], directory: str) -> None:
-        """Wait for the pods (name -> node) that remove a directory, and say what became of each."""
-        end = time.monotonic() + min(HOST_TIMEOUT, self.timeout)
-        while waiting and time.monotonic() < end:
-            time.sleep(PAUSE)
-            for pod in self.cluster.pods({**self.plan["selector"], NAME: "remove"}):
-                name, outcome = pod["metadata"]["name"], outcome_of(pod)
-                if name not in waiting or not outcome:
-                    continue
-                where = f"{directory} on the node {waiting.pop(name)}"
-                if outcome == "Succeeded":
-                    self.removed.append(where)
-                else:
-                    self.kept.append(f"{where}: the pod that should remove it has not ({outcome})")
-        self.kept += [f"{directory} on the node {node}: the pod that should remove it did not come to its end" for node in waiting.values()]
-
-
-def is_ready(node: Mapping[str, Any]) -> bool:
-    """Whether a node takes and runs pods."""
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in node["status"].get("conditions", []))
-
-
-def outcome_of(pod: Mapping[str, Any]) -> str:
-    """Return `Succeeded` or `Failed`, or why the container of a pod does not start; empty while it may still come to its end."""
-    phase = pod["status"].get("phase", "")
-    if phase in ("Succeeded", "Failed"):
-        return str(phase)
-    for container in pod["status"].get("containerStatuses") or []:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason", "ContainerCreating") not in ("ContainerCreating", "PodInitializing"):
-            return f"{waiting['reason']}: {waiting.get('message', '')}".strip(": ")
-    return ""
-
-
-def cleaner(host: Mapping[str, str], selector: Mapping[str, str], node: str) -> Item:
-    """Return the pod that removes the stack's directory on a node. Root, because root has written there, and without any capability."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"remove-{node}"[:253], "labels": {**selector, NAME: "remove", COMPONENT: "remove"}},
-        "spec": {
-            # Past the scheduler: a node that is cordoned has the directory as well.
-            "nodeName": node,
-            "tolerations": [{"operator": "Exists"}],
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 0,
-            "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "remove",
-                    "image": host["image"],
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["rm", "-rf", "--", f"/host/{host['name']}"],
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}},
-                    "volumeMounts": [{"name": "host", "mountPath": "/host"}],
-                }
-            ],
-            "volumes": [{"name": "host", "hostPath": {"path": host["root"], "type": "DirectoryOrCreate"}}],
-        },
-    }
+        directories = DirectoryRemoval(self.cluster, host, self.plan["selector"], self.timeout, self.removed, self.kept)
+        directories.run(dry=self.dry)
 
 
 def _selector(labels: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What a cluster has, as far as a run has to know it before it changes anything. Reads only."""
+"""The state of a cluster that a run needs before it changes anything. Reads only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .cluster import Cluster, ClusterError
 
 # The API server leaves out everything but the metadata: no content of a Secret comes along.
 METADATA = {"accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"}
-# The kinds of a namespace that another stack, or a stranger, may have under our names.
+# Kinds of objects that another stack or owner may have under the names of this stack.
 _KINDS = {
     "StatefulSet": "/apis/apps/v1/{}/statefulsets",
     "DaemonSet": "/apis/apps/v1/{}/daemonsets",

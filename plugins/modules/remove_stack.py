@@ -8,7 +8,7 @@ author: observability.stack contributors (@observability)
 short_description: Remove one stack from a cluster, and nothing that is not its own
 version_added: 0.1.0
 description:
-  - Deletes objects by the labels of this one stack, kind by kind in the order given, and waits where told.
+  - Deletes objects by the labels of this one stack, kind by kind in the given order, and waits between them.
   - With O(data), also volumes, generated Secrets, the directories on the nodes, and each namespace that the stack has made, unless others
     have something in it.
 extends_documentation_fragment:

@@ -14,7 +14,7 @@ description:
   - Starts one small probe pod on each of some nodes, from the image of Prometheus, and deletes them at the end. What a killed run left
     behind ends by itself, and is deleted by a run an hour or more later. The few samples and log lines stay in the stores.
   - Looks at the counters of silent loss as well (samples or lines that are rejected, dropped, stuck, or not deduplicated).
-  - Fails only when the cluster cannot be asked at all. Whether a connection failed is in RV(connections), for the caller to judge.
+  - Fails only when the cluster is unreachable. Failed connections are in RV(connections).
 extends_documentation_fragment:
   - observability.stack.access
 requirements:

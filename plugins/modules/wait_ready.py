@@ -9,7 +9,7 @@ short_description: Wait until every pod of the stack's workloads is ready, and s
 version_added: 0.1.0
 description:
   - Asks for the workloads of one stack, by their labels C(app.kubernetes.io/part-of=observability-stack) and C(app.kubernetes.io/instance),
-    kind by kind, until each has as many updated and available pods as it wants. These are the fields that C(kubectl rollout status) reads.
+    kind by kind, until each has the desired number of updated and available pods, by the fields that C(kubectl rollout status) reads.
   - The pods of a DaemonSet or StatefulSet whose node is not ready are not waited for, as long as others of the same workload run elsewhere.
     A warning names them.
   - Prints a line whenever what is missing changes, with the reasons that the first pods give.

@@ -51,7 +51,7 @@ RULES: tuple[Rule, ...] = (
 Compute = Callable[[str, Mapping[str, Any], Stack], Any]
 
 _PREFIX = re.compile(rf"(observability|{'|'.join(sorted(ROLES, key=len, reverse=True))})_")
-# How near a name has to be to one of ours to be a slip: without the prefix that they share, and as a whole.
+# Similarity from which a name counts as a misspelled variable: without the common prefix, and as a whole.
 _NEAR_REST, _NEAR_NAME = 0.8, 0.9
 
 
@@ -70,7 +70,7 @@ class Known:
 
 @functools.cache
 def _read(path: str) -> Any:
-    """Return the content of a YAML file of the collection, which nobody changes."""
+    """Return the content of a YAML file of the collection."""
     return yaml_load((ROOT / path).read_text(encoding="utf-8"))
 
 
@@ -91,8 +91,8 @@ def known() -> Known:
 def unknown(names: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return problems and warnings about variables that are none of this collection's.
 
-    A name near one of ours is a slip and a problem. Other names with one of our prefixes may be the user's own (`grafana_api_token`,
-    `verify_ssl`): one warning names them all, in case they were meant for us. What has no prefix of ours is nobody's business here.
+    A name similar to a variable is a misspelling and a problem. Other names with the prefix of a role may be the user's own
+    (`grafana_api_token`, `verify_ssl`): one warning lists them all, in case a variable was meant. Names with other prefixes are ignored.
     """
     ours = known().names
     problems, foreign = [], []
@@ -195,7 +195,7 @@ def _typed(values: dict[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
             try:
                 result = ArgumentSpecValidator({name: spec}).validate({name: value})
                 problem = " and ".join(result.error_messages)
-            except TypeError:  # Ansible sorts the keys that it does not know
+            except TypeError:  # Ansible sorts unknown keys
                 problem = "every key in it should be text"
             except OverflowError:  # Ansible makes whole numbers of others, and infinity is none
                 problem = "it should be a whole number"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ def native(value: Any) -> Any:
 def as_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a filter that hands plain data to a pure function, and raises what that finds wrong as an error of Ansible's."""
 
+    @functools.wraps(function)
     def filtered(*arguments: Any, **options: Any) -> Any:
         try:
             return function(*native(list(arguments)), **native(options))
@@ -30,6 +32,7 @@ def as_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def with_stack(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that takes the model as the dict in which it travels, for one that takes a `Stack`."""
 
+    @functools.wraps(function)
     def called(model: Any, *arguments: Any, **options: Any) -> Any:
         return function(Stack.from_dict(model), *arguments, **options)
 

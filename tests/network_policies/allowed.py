@@ -15,7 +15,7 @@ PROGRAM = build.Component(
     "network-policies",
     {"network-policies": "."},
     minutes=2,
-    recipe={"folder": os.path.relpath(os.path.join(os.path.dirname(__file__), "program"), build.HERE)},  # noqa: PTH118, PTH120 - relpath
+    recipe={"directory": os.path.relpath(os.path.join(os.path.dirname(__file__), "program"), build.HERE)},  # noqa: PTH118, PTH120 - relpath
 )
 
 
@@ -32,7 +32,7 @@ def allowed(policies: Sequence[dict[str, Any]], pods: Sequence[dict[str, Any]], 
     """
     build.build(PROGRAM, print)
     question = json.dumps({"policies": policies, "pods": pods, "queries": queries})
-    done = subprocess.run([PROGRAM.folder / "network-policies"], input=question, capture_output=True, text=True, check=False)
+    done = subprocess.run([PROGRAM.directory / "network-policies"], input=question, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PolicyError(done.stderr.strip())
     answers: list[bool] = json.loads(done.stdout)

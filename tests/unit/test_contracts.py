@@ -15,18 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.observability.stack.plugins.filter import objects
-from ansible_collections.observability.stack.plugins.plugin_utils import (
-    _containers,
-    _edge,
-    _ownership,
-    _picture,
-    _placing,
-    _proof,
-    _stack,
-    _wiring,
-    _workloads,
-)
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
+from ansible_collections.observability.stack.plugins.module_utils.stack.validation import STACK_DEFAULTS
 from packaging.specifiers import SpecifierSet
 
 from tests.inventories import ROOT, load, roles
@@ -80,11 +70,11 @@ def is_computed(value: Any) -> bool:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_the_skeleton_of_every_role(role: str) -> None:
-    folder = ROOT / "roles" / role
+    directory = ROOT / "roles" / role
     for path in ("README.md", "defaults/main.yml", "meta/argument_specs.yml"):
-        assert (folder / path).is_file(), path
-    assert (folder / "tasks/main.yml").is_file() == (role != "common")
-    assert {path.name for path in folder.iterdir()} <= {"README.md", "defaults", "files", "meta", "tasks", "templates", "vars"}
+        assert (directory / path).is_file(), path
+    assert (directory / "tasks/main.yml").is_file() == (role != "common")
+    assert {path.name for path in directory.iterdir()} <= {"README.md", "defaults", "files", "meta", "tasks", "templates", "vars"}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -117,10 +107,10 @@ def test_the_entries_of_common_are_its_task_files() -> None:
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "common"])
 def test_stack_wide_variables_are_known(role: str) -> None:
     used = set(re.findall(r"\bobservability_[a-z_]+", (ROOT / f"roles/{role}/defaults/main.yml").read_text()))
-    assert used - {"observability_stack"} <= set(_stack.STACK_DEFAULTS)
+    assert used - {"observability_stack"} <= set(STACK_DEFAULTS)
 
 
-@pytest.mark.parametrize("component", sorted(_stack.NEEDS))
+@pytest.mark.parametrize("component", sorted(CATALOGUE))
 def test_every_component_has_a_role_and_a_switch(component: str) -> None:
     assert isinstance(defaults_of(component)[f"{component}_enabled"], bool)
 
@@ -133,27 +123,26 @@ def sidecar(name: str) -> dict[str, Any]:
     return found
 
 
-def parameters(name: str) -> list[str]:
-    """Return the names of a filter's parameters after its input."""
-    for module in (_wiring, _containers, _edge, _ownership, _placing, _workloads, _proof, _picture):
-        if hasattr(module, name):
-            return [parameter for parameter in inspect.signature(getattr(module, name)).parameters if parameter != "stack"][
-                module is _workloads :
-            ]
-    return list(inspect.signature(getattr(objects, f"_{name}")).parameters)[1:]
+def parameters(name: str) -> dict[str, inspect.Parameter]:
+    """Return a filter's named parameters after its input."""
+    found = list(inspect.signature(FILTERS[name]).parameters.values())[1:]
+    return {parameter.name: parameter for parameter in found if parameter.kind is not parameter.VAR_KEYWORD}
 
 
 def test_every_filter_has_a_sidecar_and_every_sidecar_a_filter() -> None:
     assert {path.stem for path in (ROOT / "plugins/filter").glob("*.yml")} == set(FILTERS)
 
 
-@pytest.mark.parametrize("name", sorted(set(FILTERS) - {"verify_graph", "verify_table"}))
+@pytest.mark.parametrize("name", sorted(FILTERS))
 def test_a_sidecar_documents_the_parameters(name: str) -> None:
     documentation = sidecar(name)["DOCUMENTATION"]
-    options = documentation.get("options", {})
+    options = {option: entry for option, entry in documentation.get("options", {}).items() if option != "_input"}
     assert documentation["name"] == name
-    assert [option for option in options if option != "_input"] == parameters(name)
-    assert [part.strip() for part in documentation.get("positional", "").split(",") if part] == parameters(name)
+    assert list(options) == list(parameters(name))
+    assert {option for option, entry in options.items() if entry.get("required")} == {
+        option for option, parameter in parameters(name).items() if parameter.default is parameter.empty
+    }
+    assert [part.strip() for part in documentation.get("positional", "").split(",") if part] == list(parameters(name))
     assert documentation["short_description"]
     assert not documentation["short_description"].endswith(".")
 
@@ -210,7 +199,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 # --- the repository ---------------------------------------------------------------------------------------------------
 
 
-def test_no_file_names_a_machine_or_a_folder_outside_the_repository() -> None:
+def test_no_file_names_a_machine_or_a_directory_outside_the_repository() -> None:
     # Put together here, so that this file is not found itself.
     outside = re.compile(
         "|".join(re.escape("/".join(parts)) for parts in (("..", "shared"), ("", "work", ""), ("", "root", ""), ("", "tmp", "venv")))
@@ -249,8 +238,8 @@ def test_every_image_has_a_version() -> None:
 
 def test_the_page_of_variables_has_every_variable_of_the_stack_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(observability_\w+)` \| ([^|]*?) \|", (ROOT / "docs/variables.md").read_text(), flags=re.MULTILINE))
-    assert rows.keys() == _stack.STACK_DEFAULTS.keys()
-    for name, default in _stack.STACK_DEFAULTS.items():
+    assert rows.keys() == STACK_DEFAULTS.keys()
+    for name, default in STACK_DEFAULTS.items():
         shown = (
             {"": ("empty", "none, it has to be given")}.get(default, (f"`{default}`",)) if isinstance(default, str) else (f"`{default}`",)
         )

@@ -32,7 +32,7 @@ FORBIDDEN = {word: re.compile(rf"(?<![A-Za-z])(?:{pattern})(?![A-Za-z])", re.IGN
 ALLOWED = {
     "a metric of the collector": (r"otelcol_receiver_refused_\w+", "otelcol_receiver_refused_log_records_total"),
     "what an operating system says of a closed port": (r"connection refused", "dial tcp: connection refused"),
-    "decorators of pytest": (r"pytest\.mark\b", "@pytest.mark.parametrize"),
+    "decorators and parameters of pytest": (r"pytest\.mark\b|marks=", "@pytest.mark.parametrize"),
     "field of an OTLP message": (r"as_double", "as_double = 4"),
     "punctuation": (r"double (?:quotes|braces)", "between double braces"),
 }

@@ -52,6 +52,7 @@ type options struct {
 	remoteWrite  list
 	paths        list
 	flood        flood
+	connect      connect
 }
 
 // list is a flag that may be repeated, or hold several values with commas between them.
@@ -86,6 +87,9 @@ func parse(arguments []string, environment func(string) (string, bool), stderr i
 	flags.Int64Var(&o.flood.lines, "lines", 0, "do nothing but write so many numbered lines to stdout, and end")
 	flags.IntVar(&o.flood.length, "line-bytes", 200, "length of each of the --lines")
 	flags.Int64Var(&o.flood.rate, "bytes-per-second", 0, "how fast to write the --lines (default: as fast as they are taken)")
+	flags.Var(&o.connect.addresses, "connect", "do nothing but try TCP connections to these `host:port`s, write to stdout which were established, and end")
+	flags.DurationVar(&o.connect.timeout, "connect-timeout", 5*time.Second, "how long each of the --connect may take")
+	flags.DurationVar(&o.connect.delay, "connect-delay", 0, "how long to wait before the first of the --connect")
 	flags.Var(&o.paths, "paths", "only these paths, of "+strings.Join(allPaths, ", ")+" (default: each that has what it needs)")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
@@ -120,6 +124,14 @@ func (o *options) check() error {
 		wrong("--lines %d --line-bytes %d --bytes-per-second %d: must not be negative, nor a line empty", o.flood.lines, o.flood.length, o.flood.rate)
 	}
 	o.flood.run = o.run
+	for _, address := range o.connect.addresses {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			wrong("--connect %q: must be host:port", address)
+		}
+	}
+	if o.connect.timeout <= 0 || o.connect.delay < 0 {
+		wrong("--connect-timeout %s --connect-delay %s: must not be negative, nor the first zero", o.connect.timeout, o.connect.delay)
+	}
 	if o.interval < time.Millisecond || o.interval%time.Millisecond != 0 {
 		wrong("--interval %s: must be a whole number of milliseconds, at least one", o.interval)
 	}
@@ -256,6 +268,9 @@ func start(ctx context.Context, arguments []string) error {
 	}
 	if o.flood.lines > 0 {
 		return o.flood.write(os.Stdout)
+	}
+	if len(o.connect.addresses) > 0 {
+		return o.connect.write(ctx, os.Stdout)
 	}
 	host, err := os.Hostname()
 	if err != nil {

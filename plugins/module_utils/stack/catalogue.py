@@ -139,10 +139,10 @@ CATALOGUE: dict[str, Component] = {
             body_megabytes=10,
             websocket=True,
             own_login=True,
-            # Grafana answers /metrics, and those of its plugins below it, to anybody (documentation 12.x, "Monitor Grafana").
+            # Grafana serves /metrics, and those of its plugins below it, without a login (documentation 12.x, "Monitor Grafana").
             guarded=("/metrics",),
         ),
-        open_egress="single sign-on, mail, plugins and further data sources are outside, and only the site knows where",
+        open_egress="single sign-on, mail, plugins and further data sources are outside, at addresses that the site chooses",
     ),
     # Ports and probes are those of the F5 NGINX Ingress Controller, where the stack installs it. Its redirects name the port that it
     # listens on, so that is the public one. Ready once the first configuration is in nginx.

@@ -47,7 +47,7 @@ def certificate_plan(
     - `authority`: `keep`, `renew` (a new certificate for its key: what trusts the old one trusts what either signs) or `make` (a new key:
       clients have to trust it anew), and `certificate`: `keep` or `make`;
     - `reasons`: a sentence for each thing that is not kept;
-    - `foreign`: a sentence when a Secret of one of the two names is somebody else's, so that nothing may be done; otherwise empty;
+    - `foreign`: a message if a Secret of one of the two names belongs to another owner, so that nothing may be changed; otherwise empty;
     - `permitted`: the names that a new authority is limited to; `days` and `authority_days`: for how long each is to be valid.
     """
     found = {secret["metadata"]["name"]: secret for secret in secrets if secret["metadata"]["name"] in (name, authority_name(name))}

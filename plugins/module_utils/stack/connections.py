@@ -1,4 +1,4 @@
-"""One row per connection: who opens it, to which ports, what it carries, how it is verified, and which metrics tell that something is lost.
+"""One row per connection: source, target, ports, content, kind of verification, loss counters and queue metrics.
 
 Network policies, diagram, order of removal, the list of the verification and the tables of the documentation are views of these rows.
 """
@@ -27,7 +27,7 @@ class Connection:
     `check` names the check of the verification, in `verify/checks`; a connection without one is verified along with others.
     `only` names a field of the model and the value with which the connection exists. `needs` are further components without which nothing
     passes. `lost` maps a component to its counters of data that this connection has
-    lost or given up, `queue` to the metrics that show what waits. `step` is its number in the diagram.
+    lost or dropped, `queue` to the metrics of its queue. `step` is its number in the diagram.
     """
 
     name: str
@@ -63,7 +63,7 @@ _EXPORTER_QUEUE = ("otelcol_exporter_queue_size", "otelcol_exporter_queue_capaci
 
 
 def _exporter(signal: str) -> tuple[str, ...]:
-    """Return the counters of what an exporter of the collector's code has given up of a signal (OpenTelemetry Collector 0.161)."""
+    """Return the counters of data of a signal that an exporter of the collector's code has dropped (OpenTelemetry Collector 0.161)."""
     return (f"otelcol_exporter_send_failed_{signal}_total", f"otelcol_exporter_enqueue_failed_{signal}_total")
 
 
@@ -195,10 +195,10 @@ def receivers(source: str, purpose: str = "") -> tuple[str, ...]:
 
 
 def lost(component: str) -> tuple[str, ...]:
-    """Return the counters of a component that tell of lost data, those of all of its connections."""
+    """Return a component's counters of lost data, those of all of its connections."""
     return tuple(dict.fromkeys(name for row in CONNECTIONS for name in row.lost.get(component, ())))
 
 
 def queued(component: str) -> tuple[str, ...]:
-    """Return the metrics of a component that tell what waits, those of all of its connections."""
+    """Return a component's metrics of queues, those of all of its connections."""
     return tuple(dict.fromkeys(name for row in CONNECTIONS for name in row.queue.get(component, ())))

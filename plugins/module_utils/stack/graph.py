@@ -74,7 +74,7 @@ def titled(stack: Stack, node: str) -> str:
 
 
 def removal_plan(stack: Stack, on_nodes: dict[str, str]) -> dict[str, Any]:
-    """Return what a removal has to know of a stack.
+    """Return the input of a removal.
 
     `instance` and `selector`: its value of the instance label, and the labels of its objects; `namespaces`: where they are, the stack's own
     first; `waves`: values of the component label, in the order of removal; `unlabelled`: what its components make at run time, without

@@ -15,7 +15,7 @@ from .model import Stack
 # The labels that the pair's external labels and Mimir's HA tracker agree on.
 GROUP_LABEL = "prom_ha_group"
 REPLICA_LABEL = "__replica__"
-# On every pushed sample, with the name of its sender. Other values of this label are the application's own business.
+# On every pushed sample, with the name of its sender. Other values of this label belong to the application.
 COLLECTOR_LABEL = "collector"
 # What an application's own label of that name becomes where the two would clash.
 EXPORTED_LABEL = f"exported_{COLLECTOR_LABEL}"
@@ -56,7 +56,7 @@ def queues(stack: Stack) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """The HA tracker's timeouts in milliseconds; `heartbeat` is how often each replica must be heard."""
+    """The HA tracker's timeouts in milliseconds; `heartbeat` is the interval at which each replica must send a sample."""
 
     update: int
     jitter: int

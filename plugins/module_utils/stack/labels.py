@@ -1,4 +1,4 @@
-"""The labels of Kubernetes objects, by which a stack knows what is its own."""
+"""The labels of Kubernetes objects, by which a stack's own objects are found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_ANY_STACK = {PART_OF: "observability-stack", MANAGED_BY: "ansible"}
 
 
 def instance(stack: Stack) -> str:
-    """Return what tells this stack from every other one in its cluster: the value of the instance label, and its directory on the nodes."""
+    """Return what identifies this stack in its cluster: the value of the instance label, and its directory on the nodes."""
     return f"{stack.namespace}.{stack.cluster_name}"
 
 

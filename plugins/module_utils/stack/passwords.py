@@ -17,7 +17,7 @@ def basic_auth(password: str, user: str) -> dict[str, str]:
     """Return the data of the Secret for basic authentication.
 
     `username` and `password` for people and for the verification; `htpasswd`, which the F5 controller reads, for nginx; `auth`, which
-    community controllers read: some of them are not nginx, so it has the one salted format that all of them know.
+    community controllers read: some of them are not nginx, so it has the one salted format that all of them support.
     """
     return {
         "username": user,

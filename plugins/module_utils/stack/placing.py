@@ -1,7 +1,7 @@
 """Where the pods of a component run, and what a site adds to them.
 
 `observability_pod` says it for every component, `<role>_pod` for one. `pods` checks and merges them before anything is applied;
-`placement` lays the result over the rendered objects, so that no template knows of it. Each key is documented and typed once:
+`placement` merges the result into the rendered objects, independently of the templates. Each key is documented and typed once:
 `common_pod` in roles/common/meta/argument_specs.yml, with an example in docs/placing.md.
 """
 

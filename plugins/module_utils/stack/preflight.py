@@ -17,7 +17,7 @@ MINIMUM_VERSION = (1, 30)
 _ENFORCED = "pod-security.kubernetes.io/enforce"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 F5_CONTROLLER = "nginx.org/ingress-controller"
-# The controllers whose annotations are told apart, and which each reads.
+# The known controllers, and the annotations that each reads.
 _ANNOTATIONS_OF = {F5_CONTROLLER: "f5", "k8s.io/ingress-nginx": "community"}
 
 Facts = Mapping[str, Any]
@@ -121,7 +121,7 @@ def _strangers(stack: Stack, facts: Facts) -> Iterator[str]:
 
 
 def _uses(stack: Stack, kind: str, name: str) -> bool:
-    """Whether the stack has an object of that kind and name. A Secret under one of our names is used as it is."""
+    """Whether the stack has an object of that kind and name. An existing Secret is used unchanged."""
     components = [name for name in stack.installed() if not CATALOGUE[name].own_namespace]
     services = [workload_name(name) for name in components]
     if kind == "Secret":
@@ -170,10 +170,10 @@ def _ingress_class(stack: Stack, facts: Facts) -> Iterator[str]:
     found = next((item for item in classes if item["name"] == stack.ingress_class), None)
     if stack.installs("ingress"):
         if found and not is_ours(stack, found["labels"]):
-            owner = f"the stack {found['labels'].get(INSTANCE)}" if is_of_a_stack(found["labels"]) else "somebody else"
+            owner = f"the stack {found['labels'].get(INSTANCE)}" if is_of_a_stack(found["labels"]) else "another owner"
             yield (
                 f"{name}, an IngressClass of {owner} (controller {found['controller']}): choose another name for this stack's controller, "
-                "or set ingress_install to false to use the one that is there"
+                "or set ingress_install to false to use the existing one"
             )
         return
     if found is None:

@@ -15,7 +15,7 @@ _SHOWN_PODS = 5
 
 @dataclass(frozen=True)
 class Rollout:
-    """How far a workload is: pods that it wants, that have its newest template, and that are available.
+    """How far a workload is: desired pods, updated pods, available pods.
 
     `seen`: whether its controller has looked at its newest template. `left_out` names the pods that are not
     wanted, because their nodes are not ready.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Replicas:
-    """How many replicas an inventory may ask for in a profile; `why` is said to the one who asks for another number."""
+    """How many replicas an inventory may ask for in a profile; `why` is the reason, for the message about another number."""
 
     least: int = 1
     most: int | None = None
@@ -39,7 +39,7 @@ class Component:
 
     `title` is its name for people. `workload` is its kind in Kubernetes; a DaemonSet has no number of replicas. `ports` maps names to
     numbers, `offered` names those of its Service where that has not all of them. `ready` answers 200 once the component can serve, `live`
-    as long as the process answers at all (empty: nothing tells); both on the port `health`. `metrics` is the port with its own metrics,
+    as long as the process answers at all (empty: no such path); both on the port `health`. `metrics` is the port with its own metrics,
     which Prometheus scrapes unless `scraped` is false.
 
     `service`: whether it has a Service, `headless`: whether each replica has a DNS name as well. `balanced`: whether verification asks that

@@ -1,4 +1,4 @@
-"""The connections as a picture, each with its last result: a graph in Graphviz' language, and the SVG that Graphviz makes of it."""
+"""The connections as a diagram, each with its last result: a graph in the language of Graphviz, and its SVG."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def dot(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide") -
         row = results.get(connection.name, {"status": "not tested" if connection.check else "", "seconds": None})
         took = f" {row['seconds']:.1f} s" if row["status"] == "ok" and row["seconds"] is not None else ""
         attributes = {
-            # Spaces around it keep it off the lines, also where the reader's font is wider than Graphviz thinks.
+            # Spaces around it keep it off the lines, even with a font that is wider than Graphviz assumes.
             "label": f" {_WORDS[row['status']].replace('not tested', f'not{chosen.space}tested')}{took} ",
             "class": row["status"].replace(" ", "-") or "plain",
             "id": f"{layout}-{connection.name}",
@@ -101,5 +101,5 @@ def draw(text: str) -> str:
 
 
 def verify_graph(stack: Stack, rows: Sequence[Mapping[str, Any]], layout: str = "wide") -> str:
-    """Return the picture of a verification as an SVG element; empty when Graphviz is not installed."""
+    """Return the diagram of a verification as an SVG element; empty when Graphviz is not installed."""
     return draw(dot(stack, rows, layout))

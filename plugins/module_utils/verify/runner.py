@@ -55,7 +55,7 @@ def _checked(session: Session, item: Item) -> Row:
 def verify(session: Session) -> list[Row]:
     """Return one row per item: `connection`, `status` (ok, failed, not tested), `seconds`, `detail`, `sent`, `read_back`.
 
-    Raises ClusterError when the cluster cannot be asked at all. The probe pods are gone when this returns.
+    Raises ClusterError when the cluster is unreachable. The probe pods are gone when this returns.
     """
     rows: dict[str, Row] = {}
     pending: dict[str, Item] = {}

@@ -1,4 +1,4 @@
-"""One run of the verification: what its checks share, each made once by the first that asks."""
+"""One run of the verification: what its checks share, each created once, at its first use."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Session:
             time.sleep(1)
 
     def clean(self) -> None:
-        """Delete the probe pods of this run. What stays, because the cluster cannot be asked, is in `warnings`."""
+        """Delete the probe pods of this run. Pods that could not be deleted are in `warnings`."""
         try:
             self.cluster.delete_pods(self.created, grace=5)
         except ClusterError as error:

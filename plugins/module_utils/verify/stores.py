@@ -59,7 +59,7 @@ def entries(answer: Answer, where: str, label: str) -> list[tuple[int, str, str]
 
 @dataclass(frozen=True)
 class Metrics:
-    """A store of metrics: `name` for messages, and how to ask its `/api/v1`."""
+    """A store of metrics: `name` for messages, and a function for requests to its `/api/v1`."""
 
     name: str
     ask: Ask
@@ -71,7 +71,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Logs:
-    """A store of logs: `name` for messages, and how to ask it."""
+    """A store of logs: `name` for messages, and a function for requests."""
 
     name: str
     ask: Ask

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleActionSkip
 from ansible_collections.observability.stack.plugins.action import wait_ready
+from ansible_collections.observability.stack.plugins.doc_fragments import access
 from ansible_collections.observability.stack.plugins.modules import wait_ready as wait_ready_documentation
 
 
@@ -108,6 +109,7 @@ def test_a_wrong_kind_is_rejected_by_name(said: list[str]) -> None:
 
 def test_the_options_are_those_of_the_documentation() -> None:
     options = yaml.safe_load(wait_ready_documentation.DOCUMENTATION)["options"]
+    options |= yaml.safe_load(access.ModuleDocFragment.DOCUMENTATION)["options"]
     assert {
         name: {key: value for key, value in option.items() if key != "description"} for name, option in options.items()
     } == wait_ready.SPEC

@@ -181,7 +181,7 @@ def test_values_of_a_secret_are_encoded() -> None:
     assert one["metadata"] == {"name": "one", "namespace": MODEL.namespace, "labels": labels(MODEL, "grafana")}
 
 
-def test_a_password_and_its_hashes_stand_in_one_secret() -> None:
+def test_a_password_and_its_hashes_are_in_one_secret() -> None:
     made = render("password | observability.stack.basic_auth('viewer')", password="correct horse")  # noqa: S106 - no credential
     assert (made["username"], made["password"]) == ("viewer", "correct horse")
     user, hashed = made["htpasswd"].split(":")

@@ -49,12 +49,12 @@ class _Pod(BaseHTTPRequestHandler):
 class _Forwarded(Cluster):
     """A cluster whose port-forwards end at one server; without one, each of them is rejected."""
 
-    pods: tuple[str, int] | None = None
+    address: tuple[str, int] | None = None
 
     def forward(self, pod: str, port: int) -> socket.socket:
-        if self.pods is None:
+        if self.address is None:
             raise ClusterError(f"no port-forward to port {port} of pod {pod}: Forbidden")
-        return socket.create_connection(self.pods, 5)
+        return socket.create_connection(self.address, 5)
 
 
 def endpoint(name: str, kind: str = "Pod", **conditions: bool | None) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_the_endpoints_of_a_service_are_its_ready_pods(cluster: _Forwarded, aske
 
 
 def test_requests_through_a_service_reach_every_ready_endpoint_and_no_other(cluster: _Forwarded) -> None:
-    with served(_Pod) as cluster.pods:
+    with served(_Pod) as cluster.address:
         answers = [cluster.service("store", 8080, "/ready", query=[("a", "b c")], headers={"X-Scope-OrgID": "us"}) for _try in range(100)]
     assert {answer.status for answer in answers} == {200}
     assert {answer.text for answer in answers} == {f"{pod}:8080 /ready?a=b+c us" for pod in ("store-0", "store-1", "store-3")}

@@ -655,7 +655,7 @@ def test_the_table_of_owned_keys_names_what_there_is(role: str) -> None:
 
 
 def test_the_wrong_pipelines_of_the_failover_scenario_are_rejected_without_the_switch() -> None:
-    (play,) = yaml.safe_load((ROOT / "molecule/failover/naive.yml").read_text())
+    (play,) = yaml.safe_load((ROOT / "molecule/failover/control_metrics.yml").read_text())
     problems, warnings = checked(**play["vars"])
     assert problems == []
     problems, _ = checked(**{**play["vars"], "observability_allow_overrides": False})

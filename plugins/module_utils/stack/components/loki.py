@@ -88,7 +88,7 @@ def ingester(stack: Stack) -> dict[str, Any]:
 
 
 def limits(stack: Stack) -> dict[str, Any]:
-    """Return Loki's `limits_config`: what the sizing asks for instead of defaults that reject what a sender has queued.
+    """Return Loki's `limits_config`: computed from the sizing, because the defaults reject data that a sender has queued.
 
     A burst is delayed (429, and sent again), never dropped. One stream may carry the whole rate. A burst holds two of the largest requests
     of any sender: one that is larger would be rejected for ever.

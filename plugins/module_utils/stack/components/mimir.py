@@ -81,7 +81,7 @@ def settings(stack: Stack) -> dict[str, Any]:
 
 
 def limits(stack: Stack) -> dict[str, Any]:
-    """Return Mimir's `limits`: the HA tracker of the pair, and what the sizing asks for instead of defaults that lose data silently.
+    """Return Mimir's `limits`: the HA tracker of the pair, and limits computed from the sizing, because the defaults lose data silently.
 
     Series in memory: as many as one scrape interval has samples. A limit is never below Mimir's own default (configuration reference
     3.x): a sample beyond it is rejected for good.

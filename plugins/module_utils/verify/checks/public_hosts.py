@@ -15,7 +15,7 @@ from ..outcome import Evidence, Failed, NotYet, all_of
 from ..session import Session, basic_authentication
 from .queries import found
 
-# Days before its end from which a certificate counts as one that nobody renews.
+# Days before the expiry of a certificate from which a renewal is overdue.
 CERTIFICATE_DAYS = 21
 
 
@@ -87,7 +87,7 @@ def _protected(client: IngressClient, host: str, target: str) -> str:
         answer = client.request(host, "GET", target, headers)
         if answer.status != 401:
             raise Failed(
-                f"https://{host} answered a query {how} with HTTP {answer.status}; expected 401: anybody can read it (annotations "
+                f"https://{host} answered a query {how} with HTTP {answer.status}; expected 401: no login is needed (annotations "
                 "of the Ingress, its auth Secret)"
             )
     return "401 without credentials"

@@ -75,9 +75,9 @@ def _elected(session: Session, item: Item) -> str:
     replica = elected.get(instance(session.stack))
     if replica not in session.pods(item.source):
         raise NotYet(
-            f"Mimir's HA tracker has elected {replica or 'nobody'} for the group {instance(session.stack)}; expected one of "
+            f"Mimir's HA tracker has elected {replica or 'no replica'} for the group {instance(session.stack)}; expected one of "
             f"{', '.join(session.pods(item.source))} "
-            "(external_labels of Prometheus, limits.ha_cluster_label and ha_replica_label of Mimir; groups it knows: "
+            "(external_labels of Prometheus, limits.ha_cluster_label and ha_replica_label of Mimir; known groups: "
             f"{', '.join(elected) or 'none'})"
         )
     return f"elected: {replica}"

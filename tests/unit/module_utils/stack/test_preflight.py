@@ -79,9 +79,9 @@ REJECTED: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     (
         {},
         {"ingress_classes": ingress_class("k8s.io/ingress-nginx")},
-        ("ingress_class is 'nginx'", "somebody else", "ingress_install"),
+        ("ingress_class is 'nginx'", "another owner", "ingress_install"),
     ),
-    ({}, {"ingress_classes": ingress_class(preflight.F5_CONTROLLER)}, ("ingress_class is 'nginx'", "somebody else", "another name")),
+    ({}, {"ingress_classes": ingress_class(preflight.F5_CONTROLLER)}, ("ingress_class is 'nginx'", "another owner", "another name")),
     ({}, {"ingress_classes": ingress_class(preflight.F5_CONTROLLER, OTHERS)}, ("ingress_class", "the stack observability.other")),
     (PROVIDED, {}, ("ingress_class is 'nginx'", "no such IngressClass")),
     (

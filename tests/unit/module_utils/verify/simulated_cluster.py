@@ -9,19 +9,17 @@ from __future__ import annotations
 import base64
 import datetime
 import json
-import re
-import threading
 from typing import Any
 
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue
 from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import pod_names
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
-from ansible_collections.observability.stack.plugins.module_utils.stack.high_availability import COLLECTOR_LABEL, REPLICA_LABEL
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import instance, selector
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 
 from tests.unit.module_utils.verify.self_signed import certificate
 from tests.unit.module_utils.verify.simulated_pages import page
+from tests.unit.module_utils.verify.simulated_stores import SimulatedStores
 
 PASSWORD = "right horse battery"  # noqa: S105 - of this cluster only
 # Of a StatefulSet with two replicas, the second one is not ready and so no endpoint of its Service.
@@ -38,25 +36,16 @@ def basic(user: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{PASSWORD}'.encode()).decode()}"
 
 
-class SimulatedCluster:
+class SimulatedCluster(SimulatedStores):
     """A cluster with a stack. `fault` names what is wrong with it."""
 
     def __init__(self, stack: Stack, fault: str = "") -> None:
-        self.stack = stack
-        self.fault = fault
-        self.nodes = ["node-1", "node-2", "node-3"]
-        self.pods: dict[str, dict[str, Any]] = {}
-        self.samples: list[dict[str, Any]] = []
-        self.logs: list[str] = []
-        self.accepted = dict.fromkeys(pod_names(stack, "otel_collector"), 0)
+        super().__init__(stack, fault)
         self.looks = 0
-        self.reads = 0
-        self.now = datetime.datetime.now(datetime.UTC)
         self.certificate, self.key = certificate(
             ["elsewhere.example.com"] if fault == "certificate" else list(stack.hosts.values()),
             {"old certificate": -1.0, "ending certificate": 20.5}.get(fault, 90.0),
         )
-        self.lock = threading.Lock()
         if stack.has("alloy"):
             for number, node in enumerate(self.nodes):
                 self.run(f"alloy-{number}", node, selector(stack, "alloy"))
@@ -134,14 +123,6 @@ class SimulatedCluster:
             ]
         }
 
-    def probes(self) -> list[str]:
-        """Return the probe pods that run."""
-        return [name for name in list(self.pods) if name.startswith("verify-")]
-
-    def lines(self, pod: str) -> list[str]:
-        """Return what a pod has written."""
-        return [f"line {number} of {pod}" for number in range(5)]
-
     # --- pods ---
 
     def pod(self, pod: str, port: int, method: str, path: str, query: dict[str, str], body: bytes, authorization: str) -> tuple[int, Any]:
@@ -176,13 +157,6 @@ class SimulatedCluster:
             return 404, "404 page not found"
         return 200, {"partialSuccess": {"rejectedDataPoints": "1", "errorMessage": "too old"}} if self.fault == "partial" else {}
 
-    def take(self, pod: str, name: str, labels: dict[str, str], value: float, milliseconds: int) -> None:
-        """Keep a sample that a collector was sent."""
-        with self.lock:
-            self.accepted[pod] += 1
-            collector = {} if self.fault == "no collector label" else {COLLECTOR_LABEL: "otel"}
-            self.samples.append({"metric": {"__name__": name, **labels, **collector}, "point": [milliseconds / 1000, str(value)]})
-
     def grafana(self, path: str, query: dict[str, str], authorization: str) -> tuple[int, Any]:
         """Answer as Grafana does about its data sources."""
         if authorization != basic("admin"):
@@ -191,64 +165,6 @@ class SimulatedCluster:
             return (500, {"message": "connection refused"}) if self.fault == "data source" else (200, {"status": "OK"})
         source, _, api = path.removeprefix("/api/datasources/proxy/uid/").partition("/")
         return self.store(source, f"/{api}", query)
-
-    # --- stores ---
-
-    def store(self, name: str, path: str, query: dict[str, str]) -> tuple[int, Any]:
-        """Answer a path of a store: of one of its pods, or of one through a data source or the ingress."""
-        if path.endswith("/query_range"):
-            return self.loki(query["query"])
-        if path.endswith("/query"):
-            return self.metrics(name, query["query"])
-        if path.endswith("/runtimeinfo"):
-            if name == "prometheus":
-                # Through the ingress.
-                self.reads += 1
-                name = "prometheus-0" if self.fault == "pinned" else f"prometheus-{self.reads % 2}"
-            return 200, {"data": {"hostname": name}}
-        if path == "/distributor/ha_tracker":
-            elected = {"cluster": instance(self.stack), "replica": "prometheus-0"}
-            return 200, {"elected": [] if self.fault == "nobody elected" else [elected]}
-        return 404, "404 page not found"
-
-    def metrics(self, store: str, expression: str) -> tuple[int, Any]:
-        """Answer an instant query."""
-        now = self.now.timestamp() + 60
-        mimir = store.startswith("mimir")
-        if store == "prometheus-1" and self.fault == "prometheus-1 is empty":
-            return 200, {"data": {"result": []}}
-        result: list[dict[str, Any]] = []
-        if expression.startswith("observability_verify"):
-            for number, sample in enumerate(self.samples):
-                if self.fault == "pushed through a Service" and store == f"prometheus-{number % 2}":
-                    continue
-                late = 0.5 if self.fault == "wrong time" else 0
-                result.append({"metric": sample["metric"], "values": [[sample["point"][0] + late, sample["point"][1]]]})
-                if mimir and self.fault == "duplicated samples":
-                    result.append({"metric": {**sample["metric"], REPLICA_LABEL: "prometheus-1"}, "values": [sample["point"]]})
-        elif "node_uname_info" in expression:
-            age = 3600 if self.fault == "old node metrics" else 0
-            nodes = self.nodes[:2] if self.fault == "one node is silent" else self.nodes
-            result = [{"metric": {"instance": node}, "value": [now, str(now - age)]} for node in nodes]
-        else:
-            name = expression.partition("{")[0]
-            value = "0" if name == "up" and self.fault == "scrape fails" else "1"
-            copies = [{REPLICA_LABEL: "prometheus-0"}] if mimir and self.fault == "replica label" else [{}]
-            copies += [{REPLICA_LABEL: "prometheus-1"}] if mimir and self.fault == "duplicated scrapes" else []
-            result = [
-                {"metric": {"__name__": name, "pod": pod, **extra}, "value": [now, value]} for pod in self.probes() for extra in copies
-            ]
-        return 200, {"data": {"result": result}}
-
-    def loki(self, expression: str) -> tuple[int, Any]:
-        """Answer a log query."""
-        if expression.startswith("{service_name"):
-            found = self.logs[:-1] if self.fault == "lost record" else self.logs
-        else:
-            match = re.search(r'pod="([^"]+)"', expression)
-            found = self.lines(match[1]) if match else [line for pod in self.probes() for line in self.lines(pod)]
-            found = found[1:] if self.fault == "lost line" else [*found, found[-1]] if self.fault == "duplicated line" else found
-        return 200, {"data": {"result": [{"stream": {}, "values": [[str(number), line] for number, line in enumerate(found)]}]}}
 
     # --- the ingress ---
 

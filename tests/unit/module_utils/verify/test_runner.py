@@ -11,6 +11,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.catalogu
 from ansible_collections.observability.stack.plugins.module_utils.stack.connections import CONNECTIONS
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.verify import checks
+from ansible_collections.observability.stack.plugins.module_utils.verify.checks.public_hosts import public_host
 from ansible_collections.observability.stack.plugins.module_utils.verify.item import items
 from ansible_collections.observability.stack.plugins.module_utils.verify.probes import probe_pod, remove_leftovers
 from ansible_collections.observability.stack.plugins.module_utils.verify.runner import verify
@@ -93,7 +94,7 @@ FAULTS: list[tuple[str, set[str], str]] = [
     ("duplicated scrapes", {"prometheus-mimir"}, "2 times; expected once. Labels: __replica__=|prometheus-1"),
     ("duplicated samples", {"prometheus-mimir"}, "2 times; expected once"),
     ("replica label", {"prometheus-mimir"}, "keeps the label __replica__"),
-    ("nobody elected", {"prometheus-mimir"}, "has elected nobody"),
+    ("no replica elected", {"prometheus-mimir"}, "has elected no replica"),
     ("one replica", {"prometheus-mimir"}, "is only one replica writing"),
     ("without replica", {"prometheus-mimir"}, "cortex_distributor_non_ha_samples_received_total"),
     ("stuck queue", {"prometheus-mimir"}, "samples waiting in mimir-scraped"),
@@ -175,7 +176,7 @@ def test_the_days_that_a_certificate_has_left_are_shown_and_few_are_a_warning(ve
         session = Session(cluster, STACK, Options(**{**DEFAULTS, **addresses}))
         for item in items(STACK):
             if item.name in ("ingress-grafana", "ingress-loki"):
-                checks.public_host(session, item)
+                public_host(session, item)
     # One for all hosts.
     assert len(session.warnings) == 1
 

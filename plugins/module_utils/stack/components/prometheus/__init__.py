@@ -110,7 +110,7 @@ def remote_write(stack: Stack) -> list[dict[str, Any]]:
 
 
 def heartbeat_rules(stack: Stack) -> dict[str, Any]:
-    """Return the rule file whose one series lets Mimir hear every replica in time (see `high_availability.timeouts`)."""
+    """Return the rule file with one series, by which Mimir gets a sample of every replica in time (see `high_availability.timeouts`)."""
     interval = f"{high_availability.timeouts(stack).heartbeat}ms"
     rules = [{"record": HEARTBEAT, "expr": "vector(1)"}]
     return {"groups": [{"name": "high-availability", "interval": interval, "rules": rules}]}
