@@ -33,7 +33,7 @@ ROLE = {
 """,
     "vars/main.yml": f"""\
 # What follows from the inventory, and from the connections to other components.
-__{NAME}: "{{{{ observability_stack | observability.stack.component('{NAME}') }}}}"
+__{NAME}_component: "{{{{ observability_stack | observability.stack.component('{NAME}') }}}}"
 """,
     "meta/argument_specs.yml": f"""\
 argument_specs:
@@ -73,17 +73,17 @@ argument_specs:
     "templates/workload.yaml.j2": f"""\
 apiVersion: apps/v1
 kind: Deployment
-metadata: {{{{ __{NAME}.metadata | to_json }}}}
+metadata: {{{{ __{NAME}_component.metadata | to_json }}}}
 spec:
-  replicas: {{{{ __{NAME}.replicas }}}}
-  selector: {{matchLabels: {{{{ __{NAME}.selector | to_json }}}}}}
+  replicas: {{{{ __{NAME}_component.replicas }}}}
+  selector: {{matchLabels: {{{{ __{NAME}_component.selector | to_json }}}}}}
   template:
-    metadata: {{{{ __{NAME}.pod_metadata | to_json }}}}
+    metadata: {{{{ __{NAME}_component.pod_metadata | to_json }}}}
     spec:
-      <<: {{{{ __{NAME}.pod | to_json }}}}
+      <<: {{{{ __{NAME}_component.pod | to_json }}}}
       containers:
-        - <<: {{{{ __{NAME}.container | to_json }}}}
-          args: ["--store={{{{ __{NAME}.settings.store }}}}"]
+        - <<: {{{{ __{NAME}_component.container | to_json }}}}
+          args: ["--store={{{{ __{NAME}_component.settings.store }}}}"]
           resources: {{{{ {NAME}_resources | to_json }}}}
 """,
 }
