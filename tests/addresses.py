@@ -1,4 +1,4 @@
-"""Where the URLs of a configuration lead, for tests."""
+"""Targets of the URLs in a configuration, for tests."""
 
 from __future__ import annotations
 

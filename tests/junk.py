@@ -1,4 +1,4 @@
-"""What people may write into an inventory, whatever it should be, for tests."""
+"""Arbitrary values of variables of an inventory, for tests."""
 
 from __future__ import annotations
 

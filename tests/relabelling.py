@@ -1,4 +1,4 @@
-"""What Prometheus does to the labels of a series, for tests."""
+"""Relabelling and remote write as Prometheus does them, for tests."""
 
 from __future__ import annotations
 

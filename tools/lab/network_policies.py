@@ -57,7 +57,7 @@ class Pod:
 def pod(found: Object) -> Pod | None:
     """Return a pod of the API as rules need it; None for one without addresses of its own: not started, ended, or on the host's network."""
     spec, status, metadata = found["spec"], found.get("status", {}), found["metadata"]
-    addresses = tuple(sorted(ipaddress.ip_network(item["ip"]) for item in status.get("podIPs") or ()))
+    addresses = tuple(ipaddress.ip_network(item["ip"]) for item in status.get("podIPs") or ())
     if not addresses or spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
         return None
     listed = [port for container in spec["containers"] for port in container.get("ports") or () if port.get("name")]
@@ -85,7 +85,7 @@ def rules(policies: Iterable[Object], pods: Iterable[Pod], namespaces: Mapping[s
     policies and pods in another order give the same text. Pods that a policy selects get a chain for each direction it is for; pods with
     the same rules share it.
     """
-    everyone = sorted(pods, key=lambda one: one.addresses)
+    everyone = sorted(pods, key=lambda one: str(one.addresses))
     ordered = sorted(policies, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
     lines: dict[int, list[str]] = {version: [] for version in COMMANDS}
     chains: dict[int, dict[str, list[str]]] = {version: {} for version in COMMANDS}
@@ -131,8 +131,8 @@ def _allowed(
         peers = rule.get(peers_key) or []
         networks = [found for peer in peers for found in _networks(peer, own.namespace, pods, namespaces, version)]
         sources = [f"{option} {network} " for network in ipaddress.collapse_addresses(networks)] if peers else [""]
-        for port in rule.get("ports") or [{}]:
-            if not isinstance(port.get("port"), str):
+        for port in rule.get("ports") or [None]:
+            if port is None or not isinstance(port.get("port"), str):
                 yield from (f"{source}{_ports(port)}-j RETURN" for source in sources)
             elif direction == "Ingress":
                 numbers = _numbers(own, port)
@@ -149,8 +149,9 @@ def _numbers(owner: Pod, port: Object) -> list[int]:
     return [number for name, protocol, number in owner.ports if (name, protocol) == (port["port"], port.get("protocol", "TCP"))]
 
 
-def _ports(port: Object) -> str:
-    if not port:
+def _ports(port: Object | None) -> str:
+    """Return the options for a port of a rule: nothing without one; all ports of a protocol, by default TCP, when it has no number."""
+    if port is None:
         return ""
     protocol = f"-p {port.get('protocol', 'TCP').lower()} "
     if not port.get("port"):

@@ -23,7 +23,7 @@ def test_the_death_of_the_elected_replica_costs_at_most_one_scrape(interval: int
     assert timeouts.failover >= timeouts.update + timeouts.jitter + 1000, "Mimir does not start"
     delivery = 1000 * seconds(prometheus.remote_write(model)[0]["queue_config"]["batch_send_deadline"])
     assert timeouts.failover + delivery < 1000 * interval
-    # A replica that lives is heard at least once before it could be taken for dead.
+    # A running replica delivers at least one heartbeat before the failover.
     assert timeouts.heartbeat + delivery <= timeouts.failover
     assert timeouts.heartbeat <= timeouts.update
 

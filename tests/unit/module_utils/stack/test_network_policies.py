@@ -117,7 +117,7 @@ def test_only_a_component_that_says_why_has_open_egress() -> None:
     for end in ENDS:
         reason = end in CATALOGUE and CATALOGUE[end].open_egress
         assert ((ANY, 0, "TCP") in opened(DEFAULT, end, "egress")) == bool(reason), end
-        # Nobody may connect to all ports of a component.
+        # No peer may connect to all ports of a component.
         assert not any(number == 0 for _peer, number, _protocol in opened(DEFAULT, end, "ingress"))
     assert [name for name, row in CATALOGUE.items() if row.open_egress] == ["prometheus", "grafana"]
 
@@ -133,7 +133,7 @@ def test_stores_are_written_by_their_senders_only() -> None:
     assert sources("mimir", "http") == pods("ingress", "prometheus", "grafana")
     assert sources("loki", "http") == pods("ingress", "prometheus", "grafana", "alloy", "otel_collector")
     assert sources("prometheus", "http") == pods("ingress", "prometheus", "grafana", "alloy", "otel_collector")
-    # A member of the ring is reached by its own kind, and by nobody else.
+    # The ports of the ring are open to its members only.
     assert sources("mimir", "memberlist") == pods("mimir")
     assert sources("loki", "grpc") == pods("loki")
     assert sources("otel_collector", "otlp-http") == {described({"namespaceSelector": {}})}
@@ -149,7 +149,7 @@ def test_rules_for_the_same_ports_are_one_and_none_is_empty_by_accident(end: str
             for side, rules in (("from", policy["spec"]["ingress"]), ("to", policy["spec"]["egress"])):
                 keys = [(described(rule.get("ports")), side in rule) for rule in rules]
                 assert len(set(keys)) == len(keys)
-                # An empty list would be everybody.
+                # An empty list means every peer.
                 assert all(rule.get(side, [1]) for rule in rules)
                 assert all(len({described(peer) for peer in rule.get(side, [])}) == len(rule.get(side, [])) for rule in rules)
 

@@ -50,7 +50,7 @@ def test_a_pushed_series_goes_past_the_ha_tracker_and_nowhere_else(labels: dict[
     sent = written(DEFAULT, {**labels, COLLECTOR_LABEL: collector})
     assert list(sent) == ["mimir-pushed"]
     assert REPLICA_LABEL not in sent["mimir-pushed"]
-    # Nothing tells the copies of the replicas apart.
+    # No label distinguishes the copies of the replicas.
     assert not any("POD_NAME" in value for value in sent["mimir-pushed"].values())
 
 
