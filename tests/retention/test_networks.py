@@ -43,7 +43,7 @@ def test_every_ring_knows_the_address_of_the_pod(
             assert answer.status == 200, (ring, answer.excerpt())
             found = [address_of(instance) for instance in json.loads(answer.text)["shards"]]
             assert found == [address], ring
-        for port in ("http", "grpc", "gossip"):
+        for port in ("http", "grpc", "memberlist"):
             assert pod.connects(port)
         # Gossip: the one member is the pod itself.
         members = pod.request("GET", "/memberlist").text
