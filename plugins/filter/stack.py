@@ -43,9 +43,8 @@ def objects(
     service: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """See objects.yml."""
-    if name == "namespaces":
-        # The namespace comes first, and with it what is denied in it.
-        return [*rendered, *network_policies.default_deny(stack), *network_policies.parties(stack)]
+    if name in _OTHERS:
+        return [*rendered, *_OTHERS[name](stack)]
     catalogue.component(name)
     written = [*kubernetes.accounts(stack, name), *kubernetes.configured(name, rendered), *kubernetes.bindings(stack, name, rendered)]
     made = [
@@ -62,6 +61,13 @@ def removal_plan(stack: Stack) -> dict[str, Any]:
     for name in stack.installed():
         on_nodes |= getattr(components.module(name), "on_nodes", lambda _stack: {})(stack)
     return graph.removal_plan(stack, on_nodes)
+
+
+# The roles that are no components, and what follows from the model for each.
+_OTHERS: dict[str, Callable[[Stack], list[dict[str, Any]]]] = {
+    "namespaces": lambda _stack: [],
+    "network_policies": lambda stack: [*network_policies.default_deny(stack), *network_policies.parties(stack)],
+}
 
 
 class FilterModule:

@@ -27,7 +27,7 @@ def default_deny(stack: Stack) -> list[dict[str, Any]]:
     if not stack.network_policies:
         return []
     pods = {"matchLabels": dict(OF_ANY_STACK)} if stack.namespace_state == "foreign" else {}
-    return [_policy(stack, "namespaces", "default-deny", pods, {"ingress": [], "egress": []})]
+    return [_policy(stack, "network_policies", "default-deny", pods, {"ingress": [], "egress": []})]
 
 
 def policies(stack: Stack, component: str) -> list[dict[str, Any]]:

@@ -154,12 +154,13 @@ def test_pod_and_service_are_laid_over_the_objects() -> None:
     assert {port["name"]: port.get("nodePort") for port in service["spec"]["ports"]} == {"http": 30100, "grpc": None, "memberlist": None}
 
 
-@pytest.mark.parametrize(("policies", "names"), [(True, ["observability", "default-deny", "verify"]), (False, ["observability"])])
-def test_the_namespace_comes_with_what_is_denied_in_it(policies: bool, names: list[str]) -> None:
+@pytest.mark.parametrize(("policies", "names"), [(True, ["default-deny", "verify"]), (False, [])])
+def test_the_policies_of_the_namespace_come_from_a_role_of_their_own(policies: bool, names: list[str]) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "observability"}}
     model = stack(observability_network_policies=policies).to_dict()
-    found = render("model | observability.stack.objects('namespaces', objects)", model=model, objects=[namespace])
+    found = render("model | observability.stack.objects('network_policies', [])", model=model)
     assert [item["metadata"]["name"] for item in found] == names
+    assert render("model | observability.stack.objects('namespaces', objects)", model=model, objects=[namespace]) == [namespace]
 
 
 def test_the_plan_of_a_removal_knows_what_is_on_the_nodes() -> None:
