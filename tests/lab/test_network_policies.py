@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -258,3 +259,13 @@ def test_the_kernel_takes_the_rules(version: int) -> None:
     subprocess.run(command, input=text, text=True, check=True)
     done = subprocess.run(command, input=text.replace("--dport 80:90", "--dport 90:x"), text=True, check=False, capture_output=True)
     assert done.returncode
+
+
+def test_the_service_ends_with_any_of_its_watches() -> None:
+    program = (
+        "import threading, time; from tools.lab.network_policies import _end; threading.excepthook = _end\n"
+        "threading.Thread(target=int, args=('x',)).start(); time.sleep(30)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert "ValueError" in done.stderr

@@ -13,6 +13,7 @@ import hashlib
 import http.client
 import ipaddress
 import json
+import os
 import queue
 import ssl
 import subprocess
@@ -90,22 +91,18 @@ def rules(policies: Iterable[Object], pods: Iterable[Pod], namespaces: Mapping[s
     lines: dict[int, list[str]] = {version: [] for version in COMMANDS}
     chains: dict[int, dict[str, list[str]]] = {version: {} for version in COMMANDS}
     for one in (one for one in everyone if one.node == node):
-        selecting = [
-            policy
-            for policy in ordered
-            if policy["metadata"]["namespace"] == one.namespace and matches(policy["spec"].get("podSelector") or {}, one.labels)
-        ]
+        own = [policy["spec"] for policy in ordered if policy["metadata"]["namespace"] == one.namespace]
+        selecting = [spec for spec in own if matches(spec.get("podSelector") or {}, one.labels)]
         for address in one.addresses:
             added = []
             for direction, (_, _, option, _) in DIRECTIONS.items():
-                isolating = [policy["spec"] for policy in selecting if direction in _types(policy["spec"])]
-                if not isolating:
-                    continue
+                isolating = [spec for spec in selecting if direction in _types(spec)]
                 allowed = [line for spec in isolating for line in _allowed(spec, direction, one, everyone, namespaces, address.version)]
                 body = [*dict.fromkeys(allowed), "-j DROP"]
                 name = f"{direction}-{hashlib.sha256(repr(body).encode()).hexdigest()[:16]}"
-                chains[address.version][name] = body
-                added.append(f"-A FORWARD {option} {address} -j {name}")
+                if isolating:
+                    chains[address.version][name] = body
+                    added.append(f"-A FORWARD {option} {address} -j {name}")
             if added:
                 # A pod always reaches itself, which through a Service leads over the node.
                 lines[address.version] += [f"-A FORWARD -s {address} -d {address} -j ACCEPT", *added]
@@ -113,9 +110,8 @@ def rules(policies: Iterable[Object], pods: Iterable[Pod], namespaces: Mapping[s
 
 
 def _text(lines: list[str], chains: dict[str, list[str]]) -> str:
-    declared = [f":{name} - [0:0]" for name in sorted(chains)]
-    bodies = [f"-A {name} {line}" for name in sorted(chains) for line in chains[name]]
-    return "\n".join([*HEAD[:4], *declared, *HEAD[4:], *lines, *bodies, "COMMIT", ""])
+    bodies = [text for name in sorted(chains) for text in (f":{name} - [0:0]", *(f"-A {name} {line}" for line in chains[name]))]
+    return "\n".join([*HEAD, *bodies, *lines, "COMMIT", ""])
 
 
 def _types(spec: Object) -> list[str]:
@@ -153,10 +149,8 @@ def _ports(port: Object | None) -> str:
     """Return the options for a port of a rule: nothing without one; all ports of a protocol, by default TCP, when it has no number."""
     if port is None:
         return ""
-    protocol = f"-p {port.get('protocol', 'TCP').lower()} "
-    if not port.get("port"):
-        return protocol
-    return f"{protocol}--dport {port['port']}:{port.get('endPort', port['port'])} "
+    number = f"--dport {port['port']}:{port.get('endPort', port['port'])} " if port.get("port") else ""
+    return f"-p {port.get('protocol', 'TCP').lower()} {number}"
 
 
 def _networks(peer: Object, own: str, pods: list[Pod], namespaces: Mapping[str, Mapping[str, str]], version: int) -> Iterator[Any]:
@@ -222,11 +216,17 @@ def follow(server: str, context: ssl.SSLContext, path: str, changes: Changes) ->
             time.sleep(1)
 
 
+def _end(error: threading.ExceptHookArgs) -> None:
+    threading.__excepthook__(error)
+    os._exit(1)
+
+
 def main() -> None:
     """Enforce the policies. Arguments: node, IP versions (`4,6`), URL and authority of the API server, certificate and key of a client."""
     node, versions, server, authority, *client = sys.argv[1:]
     context, changes = ssl.create_default_context(cafile=authority), Changes()
     context.load_cert_chain(*client)
+    threading.excepthook = _end  # without one of its watches the service would enforce what was; it ends, and the machine starts it again
     for path in WATCHED:
         threading.Thread(target=follow, args=(server, context, path, changes), daemon=True).start()
     kept: dict[str, dict[Key, Any]] = {}
