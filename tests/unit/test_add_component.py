@@ -32,7 +32,7 @@ ROLE = {
 {NAME}_pod: {{}}
 """,
     "vars/main.yml": f"""\
-# What follows from the inventory, and from the connections to other components.
+# Computed from the inventory and from the connections to other components.
 __{NAME}_component: "{{{{ observability_stack | observability.stack.component('{NAME}') }}}}"
 """,
     "meta/argument_specs.yml": f"""\
