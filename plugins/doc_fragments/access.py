@@ -17,3 +17,11 @@ options:
     description: Context in the kubeconfig; its current one when empty.
     type: str
 """
+
+    # For a module that changes nothing: `observability.stack.access.reading`.
+    READING = """
+attributes:
+  check_mode:
+    description: Does the same in check mode.
+    support: full
+"""

@@ -12,10 +12,7 @@ description:
   - Changes nothing. M(observability.stack.preflight) compares the result with the inventory.
 extends_documentation_fragment:
   - observability.stack.access
-attributes:
-  check_mode:
-    description: Does the same in check mode.
-    support: full
+  - observability.stack.access.reading
 options:
   namespaces:
     description: Namespaces to look at; they need not exist.

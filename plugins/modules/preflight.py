@@ -16,10 +16,7 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - observability.stack.access
-attributes:
-  check_mode:
-    description: Does the same in check mode.
-    support: full
+  - observability.stack.access.reading
 options:
   stack:
     description: The checked model, C(observability_stack).

@@ -115,6 +115,23 @@ def test_every_component_has_a_role_and_a_switch(component: str) -> None:
     assert isinstance(defaults_of(component)[f"{component}_enabled"], bool)
 
 
+# What talks to a cluster: the modules of kubernetes.core, and those of this collection with the options of the access.
+TALKING = ("kubernetes.core.", *(f"observability.stack.{name}" for name in load("meta/runtime.yml")["action_groups"]["cluster"]))
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role not in ("common", "verify")])
+def test_only_common_and_verify_talk_to_the_cluster(role: str) -> None:
+    for path in (ROOT / "roles" / role).rglob("*"):
+        if path.is_file() and path.suffix in (".yml", ".j2"):
+            found = [word for word in TALKING if re.search(rf"{re.escape(word)}\w*:", path.read_text())]
+            assert not found, f"{path.relative_to(ROOT)}: {found}"
+
+
+def test_the_playbooks_leave_the_cluster_to_the_roles() -> None:
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        assert not any(word in path.read_text() for word in TALKING), path.name
+
+
 # --- filters ----------------------------------------------------------------------------------------------------------
 
 
