@@ -57,7 +57,7 @@ class SimulatedStores:
             return 200, {"data": {"hostname": name}}
         if path == "/distributor/ha_tracker":
             elected = {"cluster": instance(self.stack), "replica": "prometheus-0"}
-            return 200, {"elected": [] if self.fault == "nobody elected" else [elected]}
+            return 200, {"elected": [] if self.fault == "no replica elected" else [elected]}
         return 404, "404 page not found"
 
     def metrics(self, store: str, expression: str) -> tuple[int, Any]:
