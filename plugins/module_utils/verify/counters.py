@@ -17,7 +17,7 @@ from .stores import Labels, exposition
 Page = dict[tuple[str, str, Labels], float]
 
 # Reasons for which Loki answers 429: the sender tries again, and nothing is lost. (Nothing that Mimir counts is only delayed.)
-_DELAYED = {"loki_discarded_samples_total": ("rate_limited", "per_stream_rate_limit", "stream_limit")}
+_DELAYED = {"loki_discarded_samples_total": ("rate_limited",)}
 # Beside those of the connections: what the checks themselves compare.
 _COMPARED = (
     "prometheus_remote_storage_samples_total",

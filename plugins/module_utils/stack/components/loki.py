@@ -28,8 +28,7 @@ CONFIGURATION = Configuration(
     free=(
         "analytics", "pattern_ingester", "server.grpc_server_max_recv_msg_size", "server.grpc_server_max_send_msg_size",
         "ingester.lifecycler.min_ready_duration", "ingester.wal.replay_memory_ceiling", "limits_config.max_global_streams_per_user",
-        "limits_config.max_label_names_per_series", "limits_config.max_line_size_truncate", "limits_config.per_stream_rate_limit",
-        "limits_config.per_stream_rate_limit_burst",
+        "limits_config.max_label_names_per_series", "limits_config.max_line_size_truncate",
     ),
     at_least=("limits_config.ingestion_rate_mb", "limits_config.ingestion_burst_size_mb"),
     also=(
@@ -62,6 +61,11 @@ COMPRESSION = 7.0
 _EXTRA_SECONDS = 86400
 KEPT_BASIS = f"observability_log_bytes_per_second, compressed to a {COMPRESSION:g}th"
 
+# How far the limit of one stream is above that of all. The limit of all rejects a whole request, which is sent again. That of a stream
+# rejects lines, and of several streams in a request Loki answers for the last one only (3.7.8, `instance.Push` of the ingester): the lines
+# of the others are lost, and the answer is a success. So it must never be the one that is reached.
+_PER_STREAM = 10
+
 
 def settings(stack: Stack) -> dict[str, Any]:
     """Return `memberlist` (the address of the members), `ingester`, `limits`, and `advertise_arguments`."""
@@ -90,16 +94,16 @@ def ingester(stack: Stack) -> dict[str, Any]:
 def limits(stack: Stack) -> dict[str, Any]:
     """Return Loki's `limits_config`: computed from the sizing, because the defaults reject data that a sender has queued.
 
-    A burst is delayed (429, and sent again), never dropped. One stream may carry the whole rate. A burst holds two of the largest requests
-    of any sender: one that is larger would be rejected for ever.
+    A burst is delayed (429, and sent again), never dropped; see `_PER_STREAM`. One stream may carry the whole rate. A burst holds two of
+    the largest requests of any sender: one that is larger would be rejected for ever.
     """
     rate = sizing.log_rate(stack)
     burst = 2 * rate + 2 * max(sizing.COLLECTOR_LOG_BATCH, sizing.LARGEST_LOG_BATCH) / 2**20
     return {
         "ingestion_rate_mb": rate,
         "ingestion_burst_size_mb": burst,
-        "per_stream_rate_limit": f"{math.ceil(rate)}MB",
-        "per_stream_rate_limit_burst": f"{math.ceil(burst)}MB",
+        "per_stream_rate_limit": f"{math.ceil(rate * _PER_STREAM)}MB",
+        "per_stream_rate_limit_burst": f"{math.ceil(burst * _PER_STREAM)}MB",
         # The shards of a stream are streams: a line that is sent again can end in another one, and then both stay.
         "shard_streams": {"enabled": stack.log_bytes_per_second > sizing.ONE_STREAM},
         "otlp_config": {"resource_attributes": {"attributes_config": [{"action": "index_label", "attributes": list(LOG_LABELS)}]}},
