@@ -131,7 +131,8 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
     for name, namespace in stack.namespaces.items():
         if name in enabled and namespace == stack.namespace:
             fields.reject(f"{name}_namespace", "it should be another one than observability_namespace")
-    if stack.provided and stack.network_policies and not stack.ingress_from and "ingress_from" not in fields.rejected:
+    isolated = values["observability_network_policies"] is not False
+    if stack.provided and isolated and not stack.ingress_from and "ingress_from" not in fields.rejected:
         fields.reject("ingress_from", peers.NEEDED)
     both = {"observability_cluster_name", "observability_namespace"}
     if not both & fields.rejected and len(f"{stack.namespace}.{stack.cluster_name}") > _LABEL_VALUE_LENGTH:
