@@ -7,8 +7,7 @@ from typing import Any
 from . import catalogue
 from .catalogue import CATALOGUE
 from .connections import CONNECTIONS, active
-from .labels import COMPONENT
-from .labels import ownership as ownership_labels
+from .labels import INSTANCE, ownership
 from .model import Stack
 
 
@@ -81,16 +80,15 @@ def removal_plan(stack: Stack, on_nodes: dict[str, str]) -> dict[str, Any]:
     labels (`api_version`, `kind`, `name`, and `data`, whether it goes with the data only); `host`: the directory on every node (`root` and
     `name`) and an image that can remove it, or null.
     """
-    labels = ownership_labels(stack)
+    labels = ownership(stack)
     unlabelled = []
     if stack.installs("ingress"):
         # Of the election among the controller's replicas.
         lease = {"api_version": "coordination.k8s.io/v1", "kind": "Lease", "name": catalogue.workload_name("ingress"), "data": False}
         unlabelled.append(lease)
     return {
-        "instance": labels["app.kubernetes.io/instance"],
+        "instance": labels[INSTANCE],
         "selector": labels,
-        "component_label": COMPONENT,
         "namespaces": list(dict.fromkeys([stack.namespace, *(stack.namespace_of(name) for name in stack.installed())])),
         "waves": [[catalogue.workload_name(name) for name in wave] for wave in removal_waves()],
         "unlabelled": unlabelled,

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..cluster import ClusterError
-from ..stack import catalogue
-from ..stack.connections import CONNECTIONS
+from ..stack.catalogue import CATALOGUE
+from ..stack.connections import lost, queued
 from .maintenance import TASK_METRICS, TASKS, neglected
 from .outcome import Failed, SharedResult
 from .stores import Labels, exposition
@@ -27,10 +26,10 @@ _COMPARED = (
     "otelcol_receiver_accepted_log_records_total",
     "otelcol_fileconsumer_reading_files",
 )
-_OF_CONNECTIONS = {name for row in CONNECTIONS for part in (row.lost, row.queue) for names in part.values() for name in names}
-METRICS = frozenset({*_COMPARED, *_OF_CONNECTIONS, *(name for names in TASK_METRICS.values() for name in names)})
-# The components that have such counters.
-COUNTED = tuple(dict.fromkeys(component for row in CONNECTIONS for part in (row.lost, row.queue) for component in part))
+# Component -> its metrics of lost and of waiting data; only components that have some.
+_OF_CONNECTIONS = {component: names for component in CATALOGUE if (names := (*lost(component), *queued(component)))}
+COUNTED = tuple(_OF_CONNECTIONS)
+METRICS = frozenset({*_COMPARED, *(name for shown in (_OF_CONNECTIONS, TASK_METRICS) for names in shown.values() for name in names)})
 
 
 class Counters:
@@ -66,13 +65,13 @@ class Counters:
         What was only delayed does not matter.
         """
         now = self._until(partial(self.now, component))
-        lost = [
+        risen = [
             f"{pod}: {name}{_shown(labels)} rose by {value:.0f}"
             for (pod, name, labels), value in self.risen(component, now).items()
             if value > 0 and (name in names or f"{name}_total" in names) and dict(labels).get("reason") not in _DELAYED.get(name, ())
         ]
-        if lost:
-            raise Failed(f"{component} rejected or dropped data during this run ({'; '.join(lost)}); its log says why")
+        if risen:
+            raise Failed(f"{component} rejected or dropped data during this run ({'; '.join(risen)}); its log says why")
         return f"{component}: nothing rejected or dropped"
 
     def nothing_neglected(self, component: str) -> str:
@@ -96,15 +95,3 @@ def rise(rises: Page, metric: str, **wanted: str) -> float:
 
 def _shown(labels: Labels) -> str:
     return f"{{{', '.join(f'{name}={value}' for name, value in labels)}}}" if labels else ""
-
-
-def metrics_port(component: str) -> int:
-    """Return the port on which a component shows its own metrics."""
-    return catalogue.port(component, catalogue.component(component).metrics)
-
-
-def metrics_text(status: int, text: str, pod: str, excerpt: str) -> str:
-    """Return the text of a metrics page. Raises ClusterError when that is none."""
-    if status != 200:
-        raise ClusterError(f"/metrics of {pod} cannot be read: {excerpt}")
-    return text

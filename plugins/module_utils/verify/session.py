@@ -16,7 +16,7 @@ from ..stack.addressing import pod_names, tenant_headers
 from ..stack.labels import selector
 from ..stack.model import Stack
 from . import probes, sending
-from .counters import Counters, metrics_port, metrics_text
+from .counters import Counters
 from .ingress_client import IngressClient, split_address
 from .outcome import Failed, NotYet, SharedResult
 from .stores import Logs, Metrics
@@ -103,8 +103,11 @@ class Session:
         )
 
     def _metrics_page(self, component: str, pod: str) -> str:
-        answer = self.cluster.pod(pod, metrics_port(component), "/metrics", headers={"accept": "text/plain"})
-        return metrics_text(answer.status, answer.text, pod, answer.excerpt())
+        port = self.port(component, catalogue.component(component).metrics)
+        answer = self.cluster.pod(pod, port, "/metrics", headers={"accept": "text/plain"})
+        if answer.status != 200:
+            raise ClusterError(f"/metrics of {pod} cannot be read: {answer.excerpt()}")
+        return answer.text
 
     def until(self, look: Callable[[], T]) -> T:
         """Return what `look` returns, tried again every second while it raises NotYet or ClusterError and there is time."""

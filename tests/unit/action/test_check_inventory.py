@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests import playbooks
 from tests.inventories import ROOT
 
 CHECK = """
@@ -43,33 +40,10 @@ class Run:
 
 def run(directory: Path, playbook: Path | None = None, **variables: Any) -> Run:
     """Run a playbook (by default one that checks and nothing else) on an inventory of one cluster with these variables."""
-    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
     (directory / "check.yml").write_text(CHECK)
     model = directory / "model.json"
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            str(playbook or directory / "check.yml"),
-            f"--inventory={directory / 'hosts.yml'}",
-            f"--extra-vars=model_file={model}",
-        ],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "KUBECONFIG": "/nonexistent",
-            "COLUMNS": "500",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    output = done.stdout + done.stderr
-    assert "Traceback" not in output
-    return Run(done.returncode, output, json.loads(model.read_text()) if model.exists() else {})
+    code, output = playbooks.run(directory, playbook or directory / "check.yml", f"model_file={model}", **variables)
+    return Run(code, output, json.loads(model.read_text()) if model.exists() else {})
 
 
 def test_a_small_inventory_gives_a_model_with_every_default(tmp_path: Path) -> None:

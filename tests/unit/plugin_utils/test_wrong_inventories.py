@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +25,7 @@ from ansible_collections.observability.stack.plugins.plugin_utils import invento
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import playbooks
 from tests.inventories import ROOT, stack
 
 _LOADER = DataLoader()
@@ -720,31 +718,8 @@ CHECK = """
 
 def run(directory: Path, playbook: Path = ROOT / "playbooks/render.yml", **variables: Any) -> tuple[int, str]:
     """Run a playbook on an inventory of one cluster with these variables; return its code and its output."""
-    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "observability_cluster_name": "north"}
-    (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            str(playbook),
-            f"--inventory={directory / 'hosts.yml'}",
-            f"--extra-vars=render_directory={directory / 'rendered'}",
-        ],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "KUBECONFIG": "/nonexistent",
-            "COLUMNS": "500",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    output = done.stdout + done.stderr
-    assert "Traceback" not in output
-    return done.returncode, output
+    named = {"observability_cluster_name": "north", **variables}
+    return playbooks.run(directory, playbook, f"render_directory={directory / 'rendered'}", **named)
 
 
 def test_one_run_tells_mistakes_of_every_kind_and_renders_nothing(tmp_path: Path) -> None:

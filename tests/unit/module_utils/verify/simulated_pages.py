@@ -24,16 +24,7 @@ def page(pod: str, fault: str, group: str, looks: int, accepted: int) -> str:
     Counters that rise do so with the number of `looks`; `group` is that of the HA tracker, `accepted` what a collector has accepted.
     """
     n = looks * 1000
-    counted = (
-        "failed samples",
-        "discarded",
-        "discarded lines",
-        "delayed lines",
-        "exporter fails",
-        "exporter of lines fails",
-        "receiver of lines fails",
-    )
-    rising = {name: n if fault == name else 0 for name in counted}
+    rising = {name: n if fault == name else 0 for name in _COUNTED}
     deduped = 0 if fault == "one replica" else n
     started = time.time() - (48 * 3600 if fault == "compactor is idle" else 60)
     failed = 3 if fault == "retention fails" else 0
