@@ -26,10 +26,11 @@ _COMPARED = (
     "otelcol_receiver_accepted_log_records_total",
     "otelcol_fileconsumer_reading_files",
 )
-# Component -> its metrics of lost and of waiting data; only components that have some.
-_OF_CONNECTIONS = {component: names for component in CATALOGUE if (names := (*lost(component), *queued(component)))}
-COUNTED = tuple(_OF_CONNECTIONS)
+# Component -> its metrics of lost and of waiting data.
+_OF_CONNECTIONS = {component: (*lost(component), *queued(component)) for component in CATALOGUE}
 METRICS = frozenset({*_COMPARED, *(name for shown in (_OF_CONNECTIONS, TASK_METRICS) for names in shown.values() for name in names)})
+# The components that have such metrics.
+COUNTED = tuple(component for component, names in _OF_CONNECTIONS.items() if names)
 
 
 class Counters:
