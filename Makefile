@@ -88,7 +88,7 @@ test-artifact: $(VENV)/ready ## The built collection, installed and used without
 test-cluster: $(VENV)/ready ## The stack on a real cluster.
 	python -m tools.lab.packages
 	python -m tools.lab build
-	pytest tests/retention tests/molecule
+	pytest tests/engine tests/retention tests/molecule
 
 .PHONY: test
 test: lint sanity ## Everything: lint, sanity, unit, golden, contracts, then the stack on a real cluster.
