@@ -1,4 +1,4 @@
-"""What a stack has on a cluster, read in one go: the record, and every object with its labels. Of Secrets and volumes the metadata only."""
+"""What a stack has on a cluster, read in one go: the record, and every object with its labels. Of Secrets the metadata only."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def selected(cluster: Cluster, places: Sequence[tuple[Kind, str]], labels: Mappi
 
 
 def _list(cluster: Cluster, kind: Kind, namespace: str, selector: str) -> list[Item]:
-    answer = cluster.request("GET", kind.path(namespace), [("labelSelector", selector)], METADATA if kind.data else None)
+    answer = cluster.request("GET", kind.path(namespace), [("labelSelector", selector)], METADATA if kind.kind == "Secret" else None)
     # A kind that this cluster does not have.
     if answer.status == 404:
         return []
