@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
     """Gather, check, hand over."""
 
     def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the model as the facts `observability_stack` and `observability_inputs`, or a failure whose message lists every problem of the inventory."""
+        """Return the model as the facts `observability_stack` and `observability_inputs`, or a failure that lists every problem."""
         result: dict[str, Any] = super().run(tmp, task_vars) or {}
         variables = task_vars or {}
         problems, warnings = inventory.unknown(variables)

@@ -55,7 +55,7 @@ class ActionModule(ClusterAction):
             return _failure(problems)
         warnings = [f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}"]
         seen = dataclasses.replace(stack, namespace_state=preflight.namespace_state(stack, facts))
-        return {**_facts(seen, list(roles), settled=False), "facts": facts, "warnings": warnings if facts["unreadable"] else []}
+        return {**_facts(seen, list(roles), settled=False), "warnings": warnings if facts["unreadable"] else []}
 
     def _roles(self, cluster: Cluster, stack: Stack, options: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the roles to run and why; empty when the cluster is as the inventory wants it."""
@@ -65,16 +65,16 @@ class ActionModule(ClusterAction):
             return every
         try:
             found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
-        except snapshot.Forbidden:
+        except snapshot.ForbiddenError:
             return every
         names = {role: labels(stack, role)[COMPONENT] for role in inputs}
         roles = settled.differing(inputs, found, names, datetime.datetime.now(datetime.UTC))
         for role, reasons in roles.items():
             self._display.vv(f"{role}: {'; '.join(reasons)}")
         recorded = settled.recorded(found.entries, inputs)
-        extra = settled.extra(found, {key for keys in recorded.values() for key in keys})
-        if not roles and extra:
-            return {"": [title_of(item) for item in extra]}
+        left_over = settled.left_over(found, {key for keys in recorded.values() for key in keys})
+        if not roles and left_over:
+            return {"": [title_of(item) for item in left_over]}
         if not roles:
             count = sum(len(keys) for keys in recorded.values())
             self.say(f"nothing to do: {count} objects are as the inventory wants them, and every pod is ready")
@@ -83,7 +83,10 @@ class ActionModule(ClusterAction):
 
 def _facts(stack: Stack, roles: list[str], *, settled: bool) -> dict[str, Any]:
     run = {"roles": roles, "settled": settled}
-    return {"changed": False, "ansible_facts": {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}}}
+    return {
+        "changed": False,
+        "ansible_facts": {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}},
+    }
 
 
 def _failure(problems: list[str]) -> dict[str, Any]:
