@@ -35,7 +35,7 @@ class Contenders:
     stacks: dict[str, dict[str, list[objects.Object]]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Install the stack of each contender: the playbook's, and the same objects, with the Secrets that the playbook has made, by the others."""
+        """Install the stack of each contender: that of the playbook, and by the others the same objects with the Secrets that it has made."""
         every = self._inventory("every", HOSTS.values())
         self._inventory("site", [HOSTS[SITE]])
         for variant, variables in inventory.VARIANTS.items():
@@ -113,15 +113,15 @@ class Contenders:
 
     def _kubectl_apply(self, action: str, variant: str) -> list[list[str]]:
         manifest = str(self._manifest(variant))
-        if action == "check":
-            return [self._kubectl("diff", "--server-side", "--filename", manifest)]
         workloads = objects.workloads(self.stacks[variant][KUBECTL]) if action == "install" else {}
         waits = [
             self._kubectl("rollout", "status", workload, f"--namespace={space}", "--timeout=300s")
             for space, names in workloads.items()
             for workload in names
         ]
-        return [self._kubectl("apply", "--server-side", "--filename", manifest), *waits]
+        # Not `kubectl diff`: it finds differences where an apply changes nothing (a `generation` that only the dry run counts up).
+        mode = ["--dry-run=server"] if action == "check" else []
+        return [self._kubectl("apply", "--server-side", "--filename", manifest, *mode), *waits]
 
     def _empty_play(self, _action: str, _variant: str) -> list[list[str]]:
         return [self._ansible(Path(__file__).with_name("empty.yml"), self.work / "site.yml")]

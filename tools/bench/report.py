@@ -33,7 +33,7 @@ _HEAD = ("| | Wall seconds, median (min to max) | CPU seconds | Memory, MB | Run
 _COMMANDS = {
     ("check", SITE): "site.yml --check --diff",
     ("check", HELM): "helm --dry-run=server",
-    ("check", KUBECTL): "kubectl diff",
+    ("check", KUBECTL): "kubectl --dry-run=server",
     ("install", HELM): "helm --wait",
     ("install", KUBECTL): "kubectl + rollout status",
     ("rollout", HELM): "helm --wait",

@@ -25,7 +25,7 @@ def noop(contenders: Contenders, repetitions: int, report: Report) -> Samples:
 
 
 def check(contenders: Contenders, repetitions: int, report: Report) -> Samples:
-    """Nothing to change, and nothing would be: `--check --diff`, `--dry-run=server`, `kubectl diff`."""
+    """Nothing to change, and nothing would be: `--check --diff`, and `--dry-run=server` of the others."""
 
     def measured(name: str, _turn: int) -> Sample:
         sample = contenders.run(name, "check")
