@@ -35,7 +35,7 @@ class Contenders:
     stacks: dict[str, dict[str, list[objects.Object]]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Install the stack of each contender: that of the playbook, and by the others the same objects with the Secrets that it has made."""
+        """Install the stack of each contender: that of the playbook, then the same objects with the Secrets that it has made."""
         every = self._inventory("every", HOSTS.values())
         self._inventory("site", [HOSTS[SITE]])
         for variant, variables in inventory.VARIANTS.items():
