@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,8 @@ def _say(line: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Measure and print the table, or write it into the page; 1 after a message when that was not possible."""
     options = parser().parse_args(arguments)
+    # So that what has been started is ended, and directories are removed, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.page:
             text = report.table(json.loads(REPORT.read_text(encoding="utf-8")))
@@ -128,6 +131,9 @@ def main(arguments: Sequence[str]) -> int:
     except (BenchError, loopback.LoopbackError, build.BuildError, OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; the report has the parts that were complete", file=sys.stderr)
+        return 130
     _say(f"\n{report.table(measurement.content)}\nreport: {REPORT.relative_to(ROOT)}")
     return 0
 
