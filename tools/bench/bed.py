@@ -42,7 +42,7 @@ def add_nodes(control_plane: loopback.ControlPlane, count: int) -> None:
 
 
 def remove(control_plane: loopback.ControlPlane, stack: Sequence[objects.Object]) -> None:
-    """Remove the objects of a stack, with its volumes, its namespaces and what is left of a release of Helm."""
+    """Remove the objects of a stack, with its volumes and its namespaces."""
     spaces = objects.namespaces(stack)
     there = set(control_plane.kubectl("get", "namespace", "--output=name").split())
     for space in (space for space in spaces if f"namespace/{space}" in there):
@@ -50,7 +50,6 @@ def remove(control_plane: loopback.ControlPlane, stack: Sequence[objects.Object]
         control_plane.kubectl("delete", ",".join(objects.WORKLOADS), f"--namespace={space}", "--all", "--cascade=foreground")
     control_plane.kubectl("delete", "namespace", "--ignore-not-found", *spaces)
     control_plane.kubectl("delete", "--ignore-not-found", *objects.cluster_scoped(stack))
-    control_plane.kubectl("delete", "secret", "--namespace=default", "--selector=owner=helm")
 
     def without_volumes() -> bool:
         found = json.loads(control_plane.kubectl("get", "persistentvolume", "--output=json"))["items"]

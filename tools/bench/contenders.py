@@ -87,6 +87,8 @@ class Contenders:
     def remove(self, name: str) -> None:
         """Remove the stack of a contender with its data."""
         bed.remove(self.control_plane, self.stacks["base"][name])
+        if name == HELM:
+            self.control_plane.kubectl("delete", "secret", "--namespace=default", "--selector=owner=helm")
 
     def growing(self, count: int) -> Path:
         """Return an inventory with that many stacks of the playbook."""
