@@ -196,6 +196,10 @@ class Cluster:
         data = self.object("GET", self._named("secrets", name)).get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
+    def workload(self, kind: str, name: str) -> dict[str, Any]:
+        """Return a StatefulSet, DaemonSet or Deployment."""
+        return self.object("GET", f"/apis/apps/v1/namespaces/{quote(self.namespace)}/{kind.lower()}s/{quote(name)}")
+
     def ingresses(self) -> list[dict[str, Any]]:
         """Return the Ingresses of the namespace."""
         found: list[dict[str, Any]] = self.object("GET", f"/apis/networking.k8s.io/v1/namespaces/{quote(self.namespace)}/ingresses")[
