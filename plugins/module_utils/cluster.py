@@ -216,7 +216,9 @@ class Cluster:
                 port
             )
         except client.ApiException as error:
-            raise ClusterError(f"no port-forward to port {port} of pod {pod}: {error.reason}") from error
+            # Behind that come the headers of the answer.
+            reason = str(error.reason).partition(" -+-+- ")[0]
+            raise ClusterError(f"no port-forward to port {port} of pod {pod}: {reason}") from error
         connected.settimeout(self.timeout)
         return connected
 

@@ -37,6 +37,7 @@ CATALOGUE: dict[str, Component] = {
             closed=(("POST", "/api/v1/push"), ("POST", "/otlp/v1/metrics"), ("GET", "/ingester/ring"), ("GET", "/config")),
             body_megabytes=100,
             api="/prometheus",
+            query="count(up)",
         ),
     ),
     "loki": Component(
@@ -65,6 +66,8 @@ CATALOGUE: dict[str, Component] = {
             ),
             closed=(("POST", "/loki/api/v1/push"), ("POST", "/otlp/v1/logs"), ("GET", "/ring"), ("GET", "/config")),
             body_megabytes=20,
+            # There may be no logs.
+            query="vector(1)",
             websocket=True,
         ),
     ),
@@ -93,6 +96,7 @@ CATALOGUE: dict[str, Component] = {
             ),
             closed=(("POST", "/api/v1/write"), ("POST", "/api/v1/otlp/v1/metrics"), ("GET", "/-/healthy"), ("GET", "/metrics")),
             body_megabytes=10,
+            query="count(up)",
         ),
         open_egress="it scrapes annotated pods of every namespace on any port, and whatever prometheus_scrape_configs names",
     ),

@@ -21,7 +21,8 @@ class Public:
 
     A path that begins with `=` is exact, the others are prefixes. `guarded` paths ask for the credentials of the other hosts although the
     component has a login of its own (`own_login`). `closed` lists requests (method, path) that must not get through: writes, and what
-    shows or changes the inside. `body_megabytes` limits a request, `api` is the prefix of the component's query API.
+    shows or changes the inside. `body_megabytes` limits a request, `api` is the prefix of the component's query API, `query` one that
+    is always answered with something.
     """
 
     paths: tuple[str, ...]
@@ -31,6 +32,7 @@ class Public:
     own_login: bool = False
     guarded: tuple[str, ...] = ()
     api: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,6 @@ EXPRESSIONS = {
     "manifest": "objects | observability.stack.manifest",
     "object_changes": "applied | observability.stack.object_changes",
     "secret_objects": "secrets | observability.stack.secret_objects(observability_stack, 'grafana')",
-    "verify_table": "rows | observability.stack.verify_table",
     "verify_graph": "rows | observability.stack.verify_graph(observability_stack)",
 }
 
