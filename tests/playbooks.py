@@ -13,13 +13,13 @@ import yaml
 from tests.inventories import ROOT
 
 
-def run(directory: Path, playbook: Path, extra: str, **variables: Any) -> tuple[int, str]:
-    """Run a playbook with these variables of the inventory, written to `directory`, and one extra variable; return code and output."""
+def run(directory: Path, playbook: Path, *arguments: str, **variables: Any) -> tuple[int, str]:
+    """Run a playbook with these variables of the inventory, written to `directory`, and further arguments; return code and output."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     done = subprocess.run(
-        [program, str(playbook), f"--inventory={directory / 'hosts.yml'}", f"--extra-vars={extra}"],
+        [program, str(playbook), f"--inventory={directory / 'hosts.yml'}", *arguments],
         cwd=ROOT,
         env={
             **os.environ,

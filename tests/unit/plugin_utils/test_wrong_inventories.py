@@ -719,7 +719,7 @@ CHECK = """
 def run(directory: Path, playbook: Path = ROOT / "playbooks/render.yml", **variables: Any) -> tuple[int, str]:
     """Run a playbook on an inventory of one cluster with these variables; return its code and its output."""
     named = {"observability_cluster_name": "north", **variables}
-    return playbooks.run(directory, playbook, f"render_directory={directory / 'rendered'}", **named)
+    return playbooks.run(directory, playbook, f"--extra-vars=render_directory={directory / 'rendered'}", **named)
 
 
 def test_one_run_tells_mistakes_of_every_kind_and_renders_nothing(tmp_path: Path) -> None:
