@@ -67,6 +67,7 @@ class Measurement:
         """Measure everything that was asked for."""
         if self._options.only:
             with self._cluster() as contenders:
+                self._prepare(contenders)
                 self._scenarios(contenders, self._options.only, self._options.repetitions, self.content["measurements"])
         # Clusters of their own: what an earlier part has left in the API server's memory and on the disk belongs to no figure of another.
         if self._options.clusters:
@@ -74,16 +75,18 @@ class Measurement:
                 self._clusters(contenders)
         if self._options.nodes:
             with self._cluster() as contenders:
+                self._prepare(contenders)
                 self._nodes(contenders)
 
     @contextlib.contextmanager
     def _cluster(self) -> Iterator[Contenders]:
         with bed.running(NODES, _say) as control_plane, tempfile.TemporaryDirectory(prefix="observability-stack-bench-") as work:
-            contenders = Contenders(control_plane, Path(work), self._options.playbook.resolve())
-            _say("installing the stack of each contender")
-            contenders.prepare()
-            self.content["objects"] = len(contenders.stacks["base"][SITE])
-            yield contenders
+            yield Contenders(control_plane, Path(work), self._options.playbook.resolve())
+
+    def _prepare(self, contenders: Contenders) -> None:
+        _say("installing the stack of each contender")
+        contenders.prepare()
+        self.content["objects"] = len(contenders.stacks["base"][SITE])
 
     def _scenarios(self, contenders: Contenders, names: Sequence[str], repetitions: int, into: dict[str, Any]) -> None:
         for name in names:
