@@ -1,30 +1,24 @@
-"""The action of `wait_ready`: on the controller, where a task can speak while it waits. Documented in plugins/modules."""
+"""The action `wait_ready`: waits for the workloads of the stack, and prints what it waits for. Documented in plugins/modules."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.observability.stack.plugins.module_utils.stack import rollouts
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine import snapshot
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, Kind
+from ansible_collections.observability.stack.plugins.module_utils.engine.lease import DURATION
+from ansible_collections.observability.stack.plugins.module_utils.stack import graph, rollouts
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
 
 KINDS = ("StatefulSet", "DaemonSet", "Deployment")
-PART_OF = "app.kubernetes.io/part-of=observability-stack"
-PAUSE = 2.0
-SPEC = {
-    "namespace": {"type": "str", "required": True},
-    "instance": {"type": "str", "required": True},
-    "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
-    "timeout": {"type": "int", "default": 600},
-    "kubeconfig": {"type": "path"},
-    "context": {"type": "str"},
-}
-
-
-class _AnswerError(Exception):
-    """The cluster did not answer; the message is its module's."""
+_POD = Kind("v1", "Pod")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 1.0
 
 
 @dataclass(frozen=True)
@@ -37,100 +31,90 @@ class _State:
     progress: Mapping[str, int] = field(default_factory=dict)
 
 
-class ActionModule(ActionBase):
+class ActionModule(ClusterAction):
     """Poll until everything is ready, and print what is missing."""
 
     _supports_check_mode = False
+    SPEC: ClassVar[dict[str, Any]] = {
+        **STACK,
+        **ACCESS,
+        "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
+        "available": {"type": "bool", "default": True},
+        "timeout": {"type": "int", "default": 600},
+    }
 
-    def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `seconds` that it took, or a failure that says why which pod is not ready, with its events and last log lines."""
-        result: dict[str, Any] = super().run(tmp, task_vars) or {}
-        _result, options = self.validate_argument_spec(SPEC)
-        variables = dict(task_vars or {})
-        start = progressed = time.monotonic()
+        stack = Stack.from_dict(options["stack"])
+        cluster = self.cluster(options, stack.namespace, patience=options["timeout"])
+        lease = self.lease(cluster, stack)
+        start = progressed = renewed = time.monotonic()
         best: dict[str, int] = {}
-        said = ""
-        while (state := self._state(options, variables)).missing:
+        said, pause = "", _FIRST_PAUSE
+        while (state := _state(cluster, stack, options)).missing:
             now = time.monotonic()
             if any(count > best.get(name, -1) for name, count in state.progress.items()):
                 progressed = now
                 best |= {name: max(count, best.get(name, -1)) for name, count in state.progress.items()}
             if state.hopeless or now - progressed > options["timeout"]:
                 why = "no waiting helps" if state.hopeless else f"nothing has become ready for {options['timeout']} s (common_wait_timeout)"
-                message = f"{why}: {'; '.join(state.hopeless) or state.missing}\n{self._reasons(options, variables)}"
-                return {**result, "failed": True, "msg": message}
+                raise ClusterError(f"{why}: {'; '.join(state.hopeless) or state.missing}\n{_reasons(cluster, stack)}")
             if state.missing != said:
-                self._display.display(f"waiting, {now - start:.0f} s: {state.missing}")
+                self.say(f"waiting, {now - start:.0f} s: {state.missing}")
                 said = state.missing
-            time.sleep(PAUSE)
+            if now - renewed > DURATION / 4:
+                lease.hold(options["timeout"], self.say)
+                renewed = now
+            time.sleep(pause)
+            pause = min(1.5 * pause, _LONGEST_PAUSE)
         warnings = [f"not waited for, their nodes are not ready: {', '.join(state.left_out)}"] if state.left_out else []
         return {
-            **result,
             "changed": False,
             "seconds": round(time.monotonic() - start, 1),
             "left_out": list(state.left_out),
             **({"warnings": warnings} if warnings else {}),
         }
 
-    def _state(self, options: Mapping[str, Any], variables: dict[str, Any]) -> _State:
-        """Ask for one kind after the other, up to the first that is not ready."""
-        left_out: list[str] = []
-        try:
-            for kind in options["kinds"]:
-                workloads = self._list(options, variables, kind, api_version="apps/v1")
-                states = [rollouts.rollout(workload) for workload in workloads]
-                if all(state.done for state in states):
-                    continue
-                pods = self._list(options, variables, "Pod")
-                if kind in rollouts.BOUND:
-                    nodes = self._nodes(options, variables)
-                    states = [rollouts.rollout(workload, pods, nodes) for workload in workloads]
-                    left_out += [pod for state in states for pod in state.left_out]
-                    lost = rollouts.lost_pods(pods, nodes)
-                    pods = [pod for pod in pods if pod["metadata"]["name"] not in lost]
-                if not all(state.done for state in states):
-                    line, progress = rollouts.waiting_line(states, pods), rollouts.progress(states, pods)
-                    return _State(line, tuple(rollouts.hopeless(pods)), tuple(left_out), progress)
-        except _AnswerError as error:
-            return _State(f"the cluster does not answer: {error}")
-        return _State(left_out=tuple(left_out))
 
-    def _nodes(self, options: Mapping[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the nodes; none without the permission to list them; then no pod is ignored."""
-        try:
-            nodes: list[dict[str, Any]] = self._ask(options, variables, kind="Node")["resources"]
-        except _AnswerError:
-            return []
-        return nodes
+def _state(cluster: Cluster, stack: Stack, options: Mapping[str, Any]) -> _State:
+    """Ask for one kind after the other, up to the first that is not ready."""
+    left_out: list[str] = []
+    available = options["available"]
+    for kind in options["kinds"]:
+        workloads = _selected(cluster, stack, BY_KIND[kind])
+        states = [rollouts.rollout(workload, available=available) for workload in workloads]
+        if all(state.done for state in states):
+            continue
+        pods = _selected(cluster, stack, _POD)
+        if kind in rollouts.BOUND:
+            nodes = _nodes(cluster)
+            states = [rollouts.rollout(workload, pods, nodes, available=available) for workload in workloads]
+            left_out += [pod for state in states for pod in state.left_out]
+            lost = rollouts.lost_pods(pods, nodes)
+            pods = [pod for pod in pods if pod["metadata"]["name"] not in lost]
+        if not all(state.done for state in states):
+            line, progress = rollouts.waiting_line(states, pods), rollouts.progress(states, pods)
+            return _State(line, tuple(rollouts.hopeless(pods)), tuple(left_out), progress)
+    return _State(left_out=tuple(left_out))
 
-    def _reasons(self, options: Mapping[str, Any], variables: dict[str, Any]) -> str:
-        try:
-            pods = self._list(options, variables, "Pod")
-            events = self._ask(options, variables, kind="Event", field_selectors=["type=Warning"])["resources"]
-        except _AnswerError as error:
-            return str(error)
-        logs = [self._log(options, variables, pod["name"]) for pod in rollouts.waiting_pods(pods)]
-        return rollouts.waiting_reasons(pods, events, logs)
 
-    def _list(self, options: Mapping[str, Any], variables: dict[str, Any], kind: str, **extra: Any) -> list[dict[str, Any]]:
-        selectors = [PART_OF, f"app.kubernetes.io/instance={options['instance']}"]
-        resources: list[dict[str, Any]] = self._ask(options, variables, kind=kind, label_selectors=selectors, **extra)["resources"]
-        return resources
+def _selected(cluster: Cluster, stack: Stack, kind: Kind) -> list[dict[str, Any]]:
+    return snapshot.selected(cluster, [(kind, namespace) for namespace in graph.namespaces(stack)], ownership(stack))
 
-    def _log(self, options: Mapping[str, Any], variables: dict[str, Any], pod: str) -> dict[str, Any]:
-        try:
-            return {"item": pod, "log": self._ask(options, variables, "k8s_log", name=pod, tail_lines=10)["log"]}
-        except _AnswerError as error:  # a container that has not started has no log
-            return {"item": pod, "log": str(error)}
 
-    def _ask(self, options: Mapping[str, Any], variables: dict[str, Any], module: str = "k8s_info", **arguments: Any) -> dict[str, Any]:
-        """Run a module of kubernetes.core on the host of the task, in the namespace; raise _AnswerError when it fails."""
-        access = {name: options[name] for name in ("kubeconfig", "context") if options.get(name)}
-        answer: dict[str, Any] = self._execute_module(
-            module_name=f"kubernetes.core.{module}",
-            module_args={"namespace": options["namespace"], **access, **arguments},
-            task_vars=variables,
-        )
-        if answer.get("failed"):
-            raise _AnswerError(answer.get("msg", "no reason given"))
-        return answer
+def _nodes(cluster: Cluster) -> list[dict[str, Any]]:
+    """Return the nodes; none without the permission to list them; then no pod is ignored."""
+    answer = cluster.request("GET", "/api/v1/nodes")
+    return answer.json()["items"] if answer.status == 200 else []
+
+
+def _reasons(cluster: Cluster, stack: Stack) -> str:
+    """Return why pods are not ready, with the warnings about them and the last lines that they have logged."""
+    pods = _selected(cluster, stack, _POD)
+    events = cluster.object("GET", Kind("v1", "Event").path(stack.namespace), [("fieldSelector", "type=Warning")])["items"]
+    logs = []
+    for pod in rollouts.waiting_pods(pods):
+        answer = cluster.request("GET", f"{_POD.path(stack.namespace, pod['name'])}/log", [("tailLines", "10")])
+        # A container that has not started has no log.
+        logs.append({"item": pod["name"], "log": answer.text if answer.status == 200 else answer.reason()})
+    return rollouts.waiting_reasons(pods, events, logs)

@@ -7,13 +7,12 @@ pod, so network policies do not apply to it, as they do to the API server's own 
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import os
 import random
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
@@ -27,7 +26,16 @@ except ImportError as error:
 else:
     MISSING = None
 
+from .answer import Answer, ClusterError, exchange
+
+__all__ = ("METADATA", "MISSING", "Answer", "Cluster", "ClusterError", "Query", "Request", "exchange", "inside")
+
 Query = Sequence[tuple[str, str]]
+# The API server leaves out everything but the metadata: no content of a Secret comes along.
+METADATA = {"accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"}
+# Answers of an API server that is starting, overloaded, or without its database for a moment.
+_BUSY = (429, 503, 504)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
 class Request(TypedDict, total=False):
@@ -39,30 +47,6 @@ class Request(TypedDict, total=False):
     body: bytes
 
 
-class ClusterError(Exception):
-    """A request to the cluster failed; the text is for people."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an HTTP server answered. Header names are lower case."""
-
-    status: int
-    text: str
-    headers: Mapping[str, str]
-
-    def json(self) -> Any:
-        """Return the parsed body. Raises ClusterError when it is not JSON."""
-        try:
-            return json.loads(self.text)
-        except ValueError as error:
-            raise ClusterError(f"expected JSON, got: {self.excerpt()}") from error
-
-    def excerpt(self) -> str:
-        """Return status and the beginning of the body on one line, for a message."""
-        return f"HTTP {self.status}: {' '.join(self.text.split())[:300] or '(empty)'}"
-
-
 def inside(kubeconfig: str, context: str) -> bool:
     """Whether the credentials are those of the pod in which this runs: nothing else is named, as kubernetes.core has it, too."""
     return not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ
@@ -71,10 +55,24 @@ def inside(kubeconfig: str, context: str) -> bool:
 class Cluster:
     """One namespace of a cluster, seen through its API server."""
 
-    def __init__(self, kubeconfig: str, context: str, namespace: str, timeout: float = 15.0) -> None:
-        """Load the credentials; an empty `kubeconfig` or `context` means the usual one. `timeout` (seconds) is that of one request."""
+    def __init__(
+        self,
+        kubeconfig: str,
+        context: str,
+        namespace: str,
+        timeout: float = 15.0,
+        patience: float = 0.0,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """Load the credentials; an empty `kubeconfig` or `context` means the usual one.
+
+        `timeout` is that of one request. For `patience` a request is repeated while the API server does not answer, or is too busy to;
+        `say` gets a line about it. Both in seconds. Whoever has patience must send nothing that may not arrive twice.
+        """
         self.namespace = namespace
         self.timeout = timeout
+        self._patience = patience
+        self._say = say
         self._configuration = client.Configuration()
         try:
             if inside(kubeconfig, context):
@@ -96,6 +94,33 @@ class Cluster:
         self, method: str, path: str, query: Query = (), headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
         """Return the API server's answer, whatever its status. Raises ClusterError when there is none."""
+        end, pause, said = time.monotonic() + self._patience, _FIRST_PAUSE, False
+        while True:
+            try:
+                answer = self._once(method, path, query, headers, body)
+            except ClusterError as error:
+                if time.monotonic() + pause > end:
+                    raise
+                why = str(error)
+            else:
+                if answer.status not in _BUSY or time.monotonic() + pause > end:
+                    return answer
+                why = f"the API server answers: {answer.reason()}"
+                # Seconds; a date is not used by API servers.
+                asked = answer.headers.get("retry-after", "")
+                pause = max(pause, min(float(asked), _LONGEST_PAUSE)) if asked.isdigit() else pause
+            if not said:
+                self._say(f"waiting up to {self._patience:.0f} s, {why}")
+                said = True
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def send(self, method: str, path: str, content: Mapping[str, Any]) -> Answer:
+        """Return the answer to an object, or to a merge patch for a PATCH."""
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        return self.request(method, path, headers={"content-type": kind}, body=json.dumps(content).encode())
+
+    def _once(self, method: str, path: str, query: Query, headers: Mapping[str, str] | None, body: bytes | None) -> Answer:
         sent = {"accept": "application/json", **(headers or {})}
         self._api.update_params_for_auth(sent, [], ["BearerToken"])
         url = f"{self._configuration.host}{path}{'?' + urlencode(query) if query else ''}"
@@ -221,21 +246,3 @@ class Cluster:
             raise ClusterError(f"no port-forward to port {port} of pod {pod}: {reason}") from error
         connected.settimeout(self.timeout)
         return connected
-
-
-def exchange(
-    connected: socket.socket, host: str, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
-) -> Answer:
-    """Send one HTTP request over a connected socket, close it, and return the answer. Raises ClusterError when none comes."""
-    connection = http.client.HTTPConnection(host)
-    connection.sock = connected
-    try:
-        connection.request(method, path, body=body, headers={"connection": "close", **(headers or {})})
-        response = connection.getresponse()
-        return Answer(
-            response.status, response.read().decode("utf-8", "replace"), {name.lower(): value for name, value in response.getheaders()}
-        )
-    except (http.client.HTTPException, OSError) as error:
-        raise ClusterError(f"{host} does not answer {method} {path.partition('?')[0]}: {error!r}") from error
-    finally:
-        connection.close()

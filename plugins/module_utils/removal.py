@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from .cluster import Answer, Cluster, ClusterError
+from .cluster import METADATA, Answer, Cluster, ClusterError
+from .engine.kinds import KINDS, Kind, path
 from .node_directories import DirectoryRemoval, is_ready
 from .stack.labels import COMPONENT
-from .survey import METADATA
 
 Item = dict[str, Any]
 Row = Mapping[str, Any]
@@ -28,21 +28,6 @@ _EVERYWHERE = {
     "ServiceAccount": ("default",),
 }
 _TOKEN_OF = "kubernetes.io/service-account.name"  # noqa: S105 - an annotation
-
-
-def plural(kind: str) -> str:
-    """Return the resource of a kind, as its path has it: "IngressClass" -> "ingressclasses", "NetworkPolicy" -> "networkpolicies"."""
-    name = kind.lower()
-    if name.endswith("y") and name[-2] not in "aeiou":
-        return f"{name[:-1]}ies"
-    return name + ("es" if name.endswith("s") else "s")
-
-
-def path(api_version: str, kind: str, namespace: str = "", name: str = "") -> str:
-    """Return the path of a list of objects or, with `name`, of one."""
-    root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
-    place = f"/namespaces/{quote(namespace)}" if namespace else ""
-    return f"{root}{place}/{plural(kind)}{'/' + quote(name, safe='') if name else ''}"
 
 
 def is_foreign(kind: str, metadata: Mapping[str, Any], selector: Mapping[str, str]) -> bool:
@@ -64,7 +49,6 @@ class Removal:
 
     cluster: Cluster
     plan: Mapping[str, Any]
-    kinds: Sequence[Row]
     data: bool
     timeout: float
     dry: bool = False
@@ -75,14 +59,14 @@ class Removal:
     _deleted: set[str] = field(default_factory=set)
 
     def run(self) -> None:
-        """Remove everything in the order of `kinds`, the workloads by waves. Raises ClusterError when something could not be removed."""
+        """Remove everything in the order of KINDS, the workloads by waves. Raises ClusterError when something could not be removed."""
         # Those that the stack has made for a component that is switched off by now as well.
         made = self._list(path("v1", "Namespace"), self._labels())
         self._namespaces = list(dict.fromkeys([*self.plan["namespaces"], *(item["metadata"]["name"] for item in made)]))
-        rows = [row for row in self.kinds if row["kind"] != "Namespace" and (self.data or not row["data"])]
-        workloads = [row for row in rows if row.get("workload")]
+        rows = [row for row in KINDS if row.kind != "Namespace" and (self.data or not row.data)]
+        workloads = [row for row in rows if row.workload]
         for row in rows:
-            if not row.get("workload"):
+            if not row.workload:
                 self._remove([row], self._labels())
             elif row is workloads[0]:
                 self._remove_workloads(workloads)
@@ -102,7 +86,7 @@ class Removal:
         among = f",{COMPONENT} in ({','.join(components)})" if components else ""
         return _selector(self.plan["selector"]) + among
 
-    def _remove_workloads(self, rows: Sequence[Row]) -> None:
+    def _remove_workloads(self, rows: Sequence[Kind]) -> None:
         """Remove the workloads wave by wave, so that each component can deliver what it holds; what is of no known component comes last."""
         for wave in self.plan["waves"]:
             self._remove(rows, self._labels(wave))
@@ -116,16 +100,16 @@ class Removal:
         found: list[Item] = _expect(answer, f"list {where}").json()["items"] or []
         return found
 
-    def _remove(self, rows: Sequence[Row], selector: str) -> None:
+    def _remove(self, rows: Sequence[Kind], selector: str) -> None:
         """Remove the objects of some kinds all at once; workloads are gone when this returns."""
         waiting = []
         for row in rows:
-            for place in self._namespaces if row["namespaced"] else [""]:
-                where = path(row["api_version"], row["kind"], place)
+            for place in self._namespaces if row.namespaced else [""]:
+                where = row.path(place)
                 found = self._list(where, selector)
                 for item in found:
-                    self._delete(row["kind"], f"{where}/{quote(item['metadata']['name'], safe='')}", item["metadata"])
-                if found and row.get("workload"):
+                    self._delete(row.kind, f"{where}/{quote(item['metadata']['name'], safe='')}", item["metadata"])
+                if found and row.workload:
                     waiting.append((where, place))
         for where, place in () if self.dry else waiting:
             self._wait(where, selector, place)

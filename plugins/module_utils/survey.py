@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from .cluster import Cluster, ClusterError
+from .cluster import METADATA, Cluster, ClusterError
 
-# The API server leaves out everything but the metadata: no content of a Secret comes along.
-METADATA = {"accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"}
 # Kinds of objects that another stack or owner may have under the names of this stack.
 _KINDS = {
     "StatefulSet": "/apis/apps/v1/{}/statefulsets",

@@ -22,13 +22,6 @@ options:
     description: What belongs to the stack, from the filter P(observability.stack.removal_plan#filter).
     type: dict
     required: true
-  kinds:
-    description:
-      - The kinds of objects in the order of their removal, C(api_version), C(kind), C(namespaced), C(data) (goes with the data only),
-        and C(workload) for those that are removed along the flow of the data and waited for.
-    type: list
-    elements: dict
-    required: true
   data:
     description: Whether the data goes as well.
     type: bool
@@ -43,7 +36,6 @@ EXAMPLES = r"""
 - name: Remove the stack, and keep its data
   observability.stack.remove_stack:
     plan: "{{ observability_stack | observability.stack.removal_plan }}"
-    kinds: [{api_version: apps/v1, kind: Deployment, namespaced: true, data: false, workload: true}]
     context: my-cluster
 """
 
@@ -68,7 +60,6 @@ from ansible_collections.observability.stack.plugins.module_utils.removal import
 
 SPEC: dict[str, Any] = {
     "plan": {"type": "dict", "required": True},
-    "kinds": {"type": "list", "elements": "dict", "required": True},
     "data": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
     "kubeconfig": {"type": "path"},
@@ -84,7 +75,7 @@ def main() -> None:
     given = module.params
     try:
         cluster = Cluster(given["kubeconfig"] or "", given["context"] or "", given["plan"]["namespaces"][0])
-        removal = Removal(cluster, given["plan"], given["kinds"], given["data"], float(given["timeout"]), module.check_mode)
+        removal = Removal(cluster, given["plan"], given["data"], float(given["timeout"]), module.check_mode)
         removal.run()
     except ClusterError as error:
         module.fail_json(msg=f"the removal is not complete; run it again: {error}")

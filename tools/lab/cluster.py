@@ -233,7 +233,7 @@ class Cluster:
             changed = True
             self._say(f"control plane: starting at {server}")
             brain.stop()
-            control_plane.prepare(brain, self.directory, authority)
+            control_plane.prepare(control_plane.lab_place(self.directory, self.plan), authority)
             brain.start()
         machines = self._nodes()
         for machine in machines:

@@ -60,7 +60,7 @@ class Plan:
     @property
     def server(self) -> str:
         """Return the URL of the API server."""
-        return api_server(self.control_plane)
+        return api_server(self.control_plane.ip)
 
 
 def bracketed(ip: str) -> str:
@@ -68,9 +68,9 @@ def bracketed(ip: str) -> str:
     return f"[{ip}]" if ":" in ip else ip
 
 
-def api_server(control_plane: Address) -> str:
-    """Return the URL of the API server on that machine."""
-    return f"https://{bracketed(control_plane.ip)}:6443"
+def api_server(ip: str, port: int = 6443) -> str:
+    """Return the URL of an API server."""
+    return f"https://{bracketed(ip)}:{port}"
 
 
 def plan(nodes: int, subnet: str | None = None) -> Plan:

@@ -27,6 +27,16 @@ def removal_waves() -> list[list[str]]:
     return waves
 
 
+def removal_names() -> list[list[str]]:
+    """Return the same order in values of the component label."""
+    return [[catalogue.workload_name(name) for name in wave] for wave in removal_waves()]
+
+
+def namespaces(stack: Stack) -> list[str]:
+    """Return the namespaces that hold objects of the stack, its own first."""
+    return list(dict.fromkeys([stack.namespace, *(stack.namespace_of(name) for name in stack.installed())]))
+
+
 def _senders(component: str) -> set[str]:
     """Return the components that push data to one; what runs in a namespace of its own sends as an application does."""
     sources = {row.source for row in CONNECTIONS if row.purpose == "push" and row.target == component}
@@ -89,8 +99,8 @@ def removal_plan(stack: Stack, on_nodes: dict[str, str]) -> dict[str, Any]:
     return {
         "instance": labels[INSTANCE],
         "selector": labels,
-        "namespaces": list(dict.fromkeys([stack.namespace, *(stack.namespace_of(name) for name in stack.installed())])),
-        "waves": [[catalogue.workload_name(name) for name in wave] for wave in removal_waves()],
+        "namespaces": namespaces(stack),
+        "waves": removal_names(),
         "unlabelled": unlabelled,
         "host": on_nodes or None,
     }

@@ -11,6 +11,12 @@ BOUND = ("DaemonSet", "StatefulSet")
 # What no waiting can mend: the image that a pod names can never be had.
 _HOPELESS = ("InvalidImageName", "ErrImageNeverPull")
 _SHOWN_PODS = 5
+# The fields of the status that count, by whether pods have to be available: the desired pods, the ready ones, the updated ones.
+_OF_DAEMON_SETS = {
+    True: ("desiredNumberScheduled", "numberAvailable", "updatedNumberScheduled"),
+    False: ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled"),
+}
+_OF_REPLICAS = {True: ("availableReplicas", "updatedReplicas"), False: ("readyReplicas", "updatedReplicas")}
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,12 @@ class Rollout:
         return f"{self.name}: {self.ready} of {self.wanted} pods ready, {self.updated} updated{rest}{held}"
 
 
-def rollout(workload: Mapping[str, Any], pods: Sequence[Mapping[str, Any]] = (), nodes: Sequence[Mapping[str, Any]] = ()) -> Rollout:
+def rollout(
+    workload: Mapping[str, Any], pods: Sequence[Mapping[str, Any]] = (), nodes: Sequence[Mapping[str, Any]] = (), *, available: bool = True
+) -> Rollout:
     """Return how far a workload is, by the fields that `kubectl rollout status` reads (Kubernetes API 1.36, apps/v1).
 
+    Ready pods count once they have been ready for their `minReadySeconds`, without `available` at once.
     With `pods` and `nodes`, those of its pods that stay with a node that is not ready are left out, as long as others remain: they come
     back with the node, and nothing else brings them back. The pods of a Deployment are replaced on other nodes, so they are waited for.
     """
@@ -52,10 +61,10 @@ def rollout(workload: Mapping[str, Any], pods: Sequence[Mapping[str, Any]] = (),
     name = f"{workload['kind']} {metadata['name']}"
     seen = status.get("observedGeneration", 0) >= metadata.get("generation", 0)
     if workload["kind"] == "DaemonSet":
-        wanted, ready, updated = (status.get(key, 0) for key in ("desiredNumberScheduled", "numberAvailable", "updatedNumberScheduled"))
+        wanted, ready, updated = (status.get(key, 0) for key in _OF_DAEMON_SETS[available])
     else:
         wanted = workload["spec"].get("replicas", 1)
-        ready, updated = (status.get(key, 0) for key in ("availableReplicas", "updatedReplicas"))
+        ready, updated = (status.get(key, 0) for key in _OF_REPLICAS[available])
     own = [pod for pod in pods if any(owner.get("uid") == metadata.get("uid") for owner in pod["metadata"].get("ownerReferences") or [])]
     lost = lost_pods(own, nodes) if workload["kind"] in BOUND else {}
     if not lost or len(lost) >= wanted:

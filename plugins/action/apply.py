@@ -1,0 +1,104 @@
+"""The action `apply`: the objects of one role, rendered, compared and applied. Documented in plugins/modules."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ansible_collections.observability.stack.plugins.module_utils.cluster import METADATA, Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine import apply, record
+from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects
+from ansible_collections.observability.stack.plugins.plugin_utils import manifest
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.rendering import render
+
+# The fact with the keys of what each role of this run wants on the cluster.
+APPLIED = "observability_applied"
+
+
+class ActionModule(ClusterAction):
+    """Render, compare, apply what differs, and record it."""
+
+    SPEC: ClassVar[dict[str, Any]] = {
+        **STACK,
+        **ACCESS,
+        "role": {"type": "str", "required": True},
+        "templates": {"type": "list", "elements": "str", "required": True},
+        "pod": {"type": "dict", "default": {}},
+        "service": {"type": "dict", "default": {}},
+        "inputs": {"type": "str", "default": ""},
+        "always": {"type": "bool", "default": False},
+        "directory": {"type": "path"},
+        "timeout": {"type": "int", "default": 600},
+    }
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return `objects`, a line for each that was created or changed, and `diff`."""
+        stack, role = Stack.from_dict(options["stack"]), options["role"]
+        try:
+            wanted = objects(stack, role, render(self, options["templates"], self.variables), options["pod"], options["service"])
+        except ValueError as error:
+            raise ValueError(f"the objects of {role} cannot be made: {error}") from error
+        if options["directory"]:
+            return self._write(Path(options["directory"]) / f"{role}.yaml", wanted)
+        dry = bool(self._task.check_mode)
+        cluster = self.cluster(options, stack.namespace)
+        if not dry and role != "namespaces":
+            self.lease(cluster, stack).hold(options["timeout"], self.say)
+        entry = record.entries(_config_map(cluster, stack)).get(role)
+        applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=options["always"])
+        changed = [one for one in applied if one.changed]
+        for one in changed:
+            self.say(one.line)
+        if options["inputs"] and not dry:
+            new = record.Entry(
+                options["inputs"],
+                datetime.datetime.now(datetime.UTC),
+                {key_of(one.item): (one.desired, one.live) for one in applied},
+                _secrets(cluster, stack, role),
+            )
+            _record(cluster, stack, role, new)
+        return {
+            "changed": bool(changed),
+            "objects": [one.line for one in changed],
+            "ansible_facts": {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}},
+            **({"diff": [one.difference for one in changed]} if self._task.diff else {}),
+        }
+
+    def _write(self, path: Path, wanted: list[dict[str, Any]]) -> dict[str, Any]:
+        text = manifest.dump(wanted)
+        changed = not path.exists() or path.read_text(encoding="utf-8") != text
+        if changed and not self._task.check_mode:
+            path.write_text(text, encoding="utf-8")
+        return {"changed": changed, "objects": [], "file": str(path)}
+
+
+def _config_map(cluster: Cluster, stack: Stack) -> dict[str, Any] | None:
+    return apply.read(cluster, record.config_map(stack.namespace, {}))
+
+
+def _secrets(cluster: Cluster, stack: Stack, role: str) -> dict[str, str]:
+    """Return the Secrets that were generated for a role, by key: their metadata only."""
+    wanted = ownership(stack) | {COMPONENT: labels(stack, role)[COMPONENT]}
+    query = [("labelSelector", ",".join(f"{name}={value}" for name, value in wanted.items()))]
+    answer = cluster.request("GET", BY_KIND["Secret"].path(stack.namespace), query, METADATA)
+    if answer.status != 200:
+        raise ClusterError(f"the Secrets in {stack.namespace} cannot be listed: {answer.reason()}")
+    found = [{**item, "apiVersion": "v1", "kind": "Secret"} for item in answer.json()["items"] or []]
+    return {key_of(item): metadata_digest(item) for item in found}
+
+
+def _record(cluster: Cluster, stack: Stack, role: str, entry: record.Entry) -> None:
+    """Write the entry of a role; the others stay."""
+    empty = record.config_map(stack.namespace, labels(stack, "common"))
+    where = BY_KIND["ConfigMap"].path(stack.namespace, record.NAME)
+    answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
+    if answer.status == 404:
+        answer = cluster.send("POST", BY_KIND["ConfigMap"].path(stack.namespace), {**empty, "data": {role: entry.dump()}})
+    if answer.status not in (200, 201):
+        raise ClusterError(f"the ConfigMap {record.NAME} cannot be written: {answer.reason()}")

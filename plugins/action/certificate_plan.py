@@ -1,0 +1,56 @@
+"""The action `certificate_plan`: what has to be made of a certificate and of its authority. Documented in plugins/modules."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from typing import Any, ClassVar
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND
+from ansible_collections.observability.stack.plugins.module_utils.stack import certificates
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+
+
+class ActionModule(ClusterAction):
+    """Read the two Secrets, decide, and hand over the authority that signs."""
+
+    SPEC: ClassVar[dict[str, Any]] = {
+        **STACK,
+        **ACCESS,
+        "name": {"type": "str", "required": True},
+        "hosts": {"type": "list", "elements": "str", "required": True},
+        "domain": {"type": "str", "required": True},
+    }
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return `plan`, and `stored`, the `certificate` and the `key` of the authority where there is one."""
+        if certificates.MISSING:
+            raise ValueError(missing_required_lib(certificates.MISSING.name or "cryptography"))
+        stack = Stack.from_dict(options["stack"])
+        cluster = self.cluster(options, stack.namespace)
+        names = (options["name"], certificates.authority_name(options["name"]))
+        secrets = [secret for name in names if (secret := _read(cluster, stack, name))]
+        now = datetime.datetime.now(datetime.UTC)
+        plan = certificates.certificate_plan(secrets, options["name"], options["hosts"], options["domain"], now)
+        if plan["foreign"]:
+            raise ValueError(plan["foreign"])
+        for reason in plan["reasons"]:
+            self.say(reason)
+        stored = {}
+        if plan["authority"] != "make":
+            data = next(secret["data"] for secret in secrets if secret["metadata"]["name"] == names[1])
+            stored = {name: base64.b64decode(data[key]).decode() for name, key in (("certificate", "tls.crt"), ("key", "tls.key"))}
+        return {"changed": bool(self._task.check_mode and plan["reasons"]), "plan": plan, "stored": stored}
+
+
+def _read(cluster: Cluster, stack: Stack, name: str) -> dict[str, Any] | None:
+    answer = cluster.request("GET", BY_KIND["Secret"].path(stack.namespace, name))
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise ClusterError(f"the Secret {name} cannot be read: {answer.reason()}")
+    found: dict[str, Any] = answer.json()
+    return found

@@ -1,0 +1,110 @@
+"""Makes objects of a cluster like the desired ones: reads each, compares it with the record, and applies only what differs.
+
+Server-side apply (Kubernetes documentation 1.36, "Server-Side Apply") keeps what others have added, and takes over the fields of the
+desired object. What it did is read from its answer, so a dry run and a real one say the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ..cluster import Cluster, ClusterError
+from .comparison import FIELD_MANAGER, changed_fields, digest, is_same, live_digest, visible
+from .kinds import BY_KIND, key_of, path_of, title_of
+from .snapshot import THREADS, Item
+
+_APPLY = {"content-type": "application/apply-patch+yaml"}
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of one desired object. `before` is null when it was missing; `desired` and `live` are its digests for the record."""
+
+    item: Item
+    before: Item | None
+    after: Item
+    changed: bool
+    desired: str
+    live: str
+
+    @property
+    def line(self) -> str:
+        """For people: "StatefulSet loki: changed (spec.replicas)"."""
+        if self.before is None:
+            return f"{title_of(self.item)}: created"
+        fields = changed_fields(self.before, self.after)
+        return f"{title_of(self.item)}: changed ({', '.join(fields) or 'fields of it belonged to another manager'})"
+
+    @property
+    def difference(self) -> dict[str, Any]:
+        """For Ansible's `--diff`."""
+        title = key_of(self.item)
+        return {
+            "before_header": title,
+            "after_header": title,
+            "before": visible(self.before) if self.before else {},
+            "after": visible(self.after),
+        }
+
+
+def apply(cluster: Cluster, objects: Sequence[Item], known: Mapping[str, tuple[str, str]], *, dry: bool, always: bool) -> list[Applied]:
+    """Return what became of each object, in their order; what the record knows as it is on the cluster is not sent.
+
+    `known` is the record of the role, by key; with `always` it is not looked at. Workloads come after everything that they need. Raises
+    ClusterError with the API server's reason for the first object that it does not take.
+    """
+
+    def one(item: Item) -> Applied:
+        return _applied(cluster, item, None if always else known.get(key_of(item)), dry=dry)
+
+    found: dict[str, Applied] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        for group in _in_order(objects):
+            found |= zip((key_of(item) for item in group), pool.map(one, group), strict=True)
+    return [found[key_of(item)] for item in objects]
+
+
+def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
+    """Return the objects in groups, each of which needs only those before it: Namespaces, the rest, workloads."""
+
+    def order(item: Item) -> int:
+        kind = BY_KIND.get(item["kind"])
+        return 0 if item["kind"] == "Namespace" else 2 if kind and kind.workload else 1
+
+    return [[item for item in objects if order(item) == number] for number in (0, 1, 2)]
+
+
+def _applied(cluster: Cluster, item: Item, known: tuple[str, str] | None, *, dry: bool) -> Applied:
+    desired = digest(item)
+    before = read(cluster, item)
+    if before and known == (desired, live := live_digest(before)):
+        return Applied(item, before, before, changed=False, desired=desired, live=live)
+    after = _sent(cluster, item, dry=dry)
+    return Applied(item, before, after, before is None or not is_same(before, after), desired, live_digest(after))
+
+
+def read(cluster: Cluster, item: Item) -> Item | None:
+    """Return the object on the cluster; None when there is none."""
+    answer = cluster.request("GET", path_of(item))
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise ClusterError(f"{title_of(item)} cannot be read: {answer.reason()}")
+    found: Item = answer.json()
+    return found
+
+
+def _sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
+    query = [("fieldManager", FIELD_MANAGER), ("force", "true"), *([("dryRun", "All")] if dry else [])]
+    answer = cluster.request("PATCH", path_of(item), query, _APPLY, json.dumps(item).encode())
+    # In a dry run a namespace that the run would make is not there yet.
+    if dry and answer.status == 404 and item["metadata"].get("namespace"):
+        return item
+    if answer.status not in (200, 201):
+        raise ClusterError(f"{key_of(item)} was rejected by the cluster: {answer.reason()}")
+    found: Item = answer.json()
+    return found

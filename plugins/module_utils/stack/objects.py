@@ -1,0 +1,45 @@
+"""All objects of a component, or of a role that is none: those of its templates, and those that follow from the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import catalogue, kubernetes, network_policies, placement
+from .model import Stack
+
+Item = dict[str, Any]
+
+# The roles that are no components, and what follows from the model for each.
+_OTHERS: dict[str, Callable[[Stack], list[Item]]] = {
+    "namespaces": lambda _stack: [],
+    "network_policies": lambda stack: [*network_policies.default_deny(stack), *network_policies.parties(stack)],
+}
+
+
+def objects(
+    stack: Stack,
+    name: str,
+    rendered: Sequence[Item],
+    pod: Mapping[str, Any] | None = None,
+    service: Mapping[str, Any] | None = None,
+) -> list[Item]:
+    """Return the objects of a role; `rendered` are those of its templates.
+
+    `pod` is its merged `<role>_pod`, `service` is laid over its Service. Raises ValueError when `pod` clashes with a template.
+    """
+    if name in _OTHERS:
+        return [*rendered, *_OTHERS[name](stack)]
+    catalogue.component(name)
+    written = [*kubernetes.accounts(stack, name), *kubernetes.configured(name, rendered), *kubernetes.bindings(stack, name, rendered)]
+    made = [
+        *kubernetes.services(stack, name, service or {}),
+        *kubernetes.disruption_budgets(stack, name),
+        *network_policies.policies(stack, name),
+    ]
+    return placement.placed(stack, name, [*written, *made], pod or {})
+
+
+def roles(stack: Stack) -> list[str]:
+    """Return the roles that have objects on the cluster, in the order in which they are applied."""
+    return ["namespaces", *stack.enabled, *(["network_policies"] if stack.network_policies else [])]

@@ -1,0 +1,59 @@
+"""What the actions of this collection that talk to a cluster have in common. They run on the controller, in the process of the task."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible.plugins.action import ActionBase
+
+# At the top, so that the process from which all tasks are forked imports the client once for each run.
+from ansible_collections.observability.stack.plugins.module_utils.cluster import MISSING, Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine.lease import RunLease
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.plugin_utils.native import native
+
+ACCESS: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
+STACK: dict[str, Any] = {"stack": {"type": "dict", "required": True}}
+# Seconds that an API server may be unavailable for.
+PATIENCE = 60.0
+
+
+class ClusterAction(ActionBase):
+    """An action with the options SPEC, which hands over what `work` returns, or fails with the message of the error that it raises."""
+
+    SPEC: ClassVar[dict[str, Any]] = {}
+
+    def run(self, tmp: Any = None, task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the result of `work`, or a failure."""
+        result: dict[str, Any] = super().run(tmp, task_vars) or {}
+        _result, options = self.validate_argument_spec(self.SPEC)
+        if MISSING:
+            return {**result, "failed": True, "msg": missing_required_lib(MISSING.name or str(MISSING))}
+        self.variables = dict(task_vars or {})
+        try:
+            return {**result, **self.work(native(options))}
+        except (ClusterError, ValueError) as error:
+            return {**result, "failed": True, "msg": str(error)}
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the result. Raises ClusterError or ValueError with a message for people."""
+        raise NotImplementedError
+
+    def say(self, line: str) -> None:
+        """Print a line, with the host that it is about."""
+        self._display.display(f"[{self.variables.get('inventory_hostname', 'localhost')}] {line}")
+
+    def cluster(self, options: Mapping[str, Any], namespace: str, timeout: float = 15.0, patience: float = PATIENCE) -> Cluster:
+        """Return the cluster that the options name."""
+        return Cluster(options["kubeconfig"] or "", options["context"] or "", namespace, timeout, patience, self.say)
+
+    def lease(self, cluster: Cluster, stack: Stack) -> RunLease:
+        """Return the Lease of the runs on a stack; all tasks of this run have the same parent process."""
+        holder = f"{getpass.getuser()} on {socket.gethostname()}, process {os.getppid()}"
+        return RunLease(cluster, stack.namespace, holder, labels(stack, "common"))
