@@ -111,7 +111,7 @@ connections:
       description: The depth at which it was checked, C(quick) or C(full); empty when it was not.
       type: str
     seconds:
-      description: From sending to reading back at the last place; null when nothing was sent.
+      description: From sending or asking to reading back at the last place; null when only counters were read.
       type: float
     detail:
       description: Further facts; for a failure what was expected, what came and where to look; for what was not tested, the reason.

@@ -41,7 +41,8 @@ def _checked(session: Session, item: Item, check: Check) -> Row:
     substitutes = [end for end in (item.source, item.target) if end in session.options.absent]
     if substitutes:
         reasons = "; ".join(session.options.absent[end] for end in substitutes)
-        detail = f"{reasons}; the substitute for {' and '.join(substitutes)} did it in {evidence.seconds:.1f} s"
+        took = "" if evidence.seconds is None else f" in {evidence.seconds:.1f} s"
+        detail = f"{reasons}; the substitute for {' and '.join(substitutes)} did it{took}"
         return _row(item, "not tested", detail, depth, evidence.seconds, evidence.sent, evidence.read_back)
     return _row(item, "ok", "; ".join(evidence.notes), depth, evidence.seconds, evidence.sent, evidence.read_back)
 

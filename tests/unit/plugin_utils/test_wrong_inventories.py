@@ -386,6 +386,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"sample_application_interval": "0s"}, "sample_application_interval", "as Go writes it"),
     ({"verify_timeout": 0}, "verify_timeout", "1 or more"),
     ({"verify_max_nodes": -1}, "verify_max_nodes", "1 or more"),
+    ({"verify_depth": "deep"}, "verify_depth", "quick, full"),
     ({"verify_absent": {"graphana": "none here"}}, "verify_absent", "did you mean grafana?"),
     ({"verify_absent": {"grafana": ""}}, "verify_absent", "say the reason"),
     ({"grafana_admin_user": " "}, "grafana_admin_user", "the name of a user"),
