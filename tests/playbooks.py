@@ -1,4 +1,4 @@
-"""Runs of ansible-playbook on an inventory of one cluster, as people meet them."""
+"""Runs of ansible-playbook, as people meet them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ from tests.inventories import ROOT
 def run(
     directory: Path, playbook: Path, extra: str, *arguments: str, environment: Mapping[str, str] | None = None, **variables: Any
 ) -> tuple[int, str]:
-    """Run a playbook with these variables of the inventory, written to `directory`, and one extra variable; return code and output."""
+    """Run a playbook on one cluster with these variables, written to `directory`, and one extra variable; return code and output."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
+    return execute(playbook, directory / "hosts.yml", f"--extra-vars={extra}", *arguments, environment=environment)
+
+
+def execute(playbook: Path, inventory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a playbook on an inventory; return code and output."""
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     done = subprocess.run(
-        [program, str(playbook), f"--inventory={directory / 'hosts.yml'}", f"--extra-vars={extra}", *arguments],
+        [program, str(playbook), f"--inventory={inventory}", *arguments],
         cwd=ROOT,
         env={
             **os.environ,

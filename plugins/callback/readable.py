@@ -51,7 +51,7 @@ class CallbackModule(Default):
     def v2_runner_on_ok(self, result: Any) -> None:
         """Print a result, unless its task has printed what there is to say."""
         if self._display.verbosity:
-            if _ours(result) and self._display.verbosity < 3:  # noqa: PLR2004
+            if _ours(result) and self._display.verbosity < 3:
                 # The model of the inventory, which is long.
                 result.result.pop("ansible_facts", None)
             super().v2_runner_on_ok(result)
