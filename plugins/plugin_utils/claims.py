@@ -27,13 +27,13 @@ def claims(variables: Mapping[str, Any]) -> Claims:
     """
     host = variables["inventory_hostname"]
     kept = Path(constants.DEFAULT_LOCAL_TMP) / "observability-stack-claims.json"
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(FileNotFoundError):
         found: Claims = json.loads(kept.read_text(encoding="utf-8"))
         if host in found:
             return found
     hosts = variables["hostvars"]
     found = {name: _claimed(hosts[name]) for name in sorted({host, *variables["groups"].get("observability", [])})}
-    # Several workers may be here at the same time; each writes the same, and none reads half of it.
+    # Several workers may be here at the same time; each writes the same, and none reads half of it. Without the directory each evaluates.
     written = kept.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):
         written.write_text(json.dumps(found), encoding="utf-8")
