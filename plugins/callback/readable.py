@@ -52,8 +52,9 @@ class CallbackModule(Default):
         """Print a result, unless its task has printed what there is to say."""
         if self._display.verbosity:
             if _ours(result) and self._display.verbosity < 3:
-                # The model of the inventory, which is long.
-                result.result.pop("ansible_facts", None)
+                # The model of the inventory and what the cluster has, which are long.
+                for key in ("ansible_facts", "facts"):
+                    result.result.pop(key, None)
             super().v2_runner_on_ok(result)
         elif _ours(result) and "diff" not in result.result:
             self._handle_warnings_and_exception(result)
