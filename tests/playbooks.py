@@ -1,10 +1,11 @@
-"""Runs of ansible-playbook on an inventory of one cluster, as people meet them."""
+"""Runs of ansible-playbook, as people meet them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,20 @@ import yaml
 from tests.inventories import ROOT
 
 
-def run(directory: Path, playbook: Path, *arguments: str, **variables: Any) -> tuple[int, str]:
-    """Run a playbook with these variables of the inventory, written to `directory`, and further arguments; return code and output."""
+def run(
+    directory: Path, playbook: Path, *arguments: str, environment: Mapping[str, str] | None = None, **variables: Any
+) -> tuple[int, str]:
+    """Run a playbook on one cluster with these variables, written to `directory`, and further arguments; return code and output."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
+    return execute(playbook, directory / "hosts.yml", *arguments, environment=environment)
+
+
+def execute(playbook: Path, inventory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a playbook on an inventory; return code and output."""
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     done = subprocess.run(
-        [program, str(playbook), f"--inventory={directory / 'hosts.yml'}", *arguments],
+        [program, str(playbook), f"--inventory={inventory}", *arguments],
         cwd=ROOT,
         env={
             **os.environ,
@@ -27,11 +35,12 @@ def run(directory: Path, playbook: Path, *arguments: str, **variables: Any) -> t
             "ANSIBLE_NOCOLOR": "1",
             "KUBECONFIG": "/nonexistent",
             "COLUMNS": "500",
+            **(environment or {}),
         },
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     output = done.stdout + done.stderr
     assert "Traceback" not in output

@@ -7,19 +7,16 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleError
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
 from ansible_collections.observability.stack.plugins.module_utils.engine import settled, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import title_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
-from ansible_collections.observability.stack.plugins.module_utils.stack.validation import STACK_DEFAULTS
 from ansible_collections.observability.stack.plugins.module_utils.survey import survey
-from ansible_collections.observability.stack.plugins.plugin_utils.native import native
+from ansible_collections.observability.stack.plugins.plugin_utils.claims import claims
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
 
-_CLAIMS = ("cluster_name", "kubeconfig", "context", "namespace")
 # Seconds for one answer of the API server: whoever has named a wrong one learns it soon.
 TIMEOUT = 10.0
 
@@ -39,7 +36,7 @@ class ActionModule(ClusterAction):
         """Return the facts of the run, or a failure whose message lists every problem."""
         stack = Stack.from_dict(options["stack"])
         kubeconfig, context = options["kubeconfig"] or "", options["context"] or ""
-        problems = preflight.conflicts(self.variables["inventory_hostname"], _claims(self.variables))
+        problems = preflight.conflicts(self.variables["inventory_hostname"], claims(self.variables))
         if not (context or stack.current_context or inside(kubeconfig, context)):
             return _failure([*problems, preflight.access_problem(kubeconfig, context)])
         try:
@@ -91,19 +88,3 @@ def _facts(stack: Stack, roles: list[str], *, settled: bool) -> dict[str, Any]:
 
 def _failure(problems: list[str]) -> dict[str, Any]:
     return {"failed": True, "msg": str(InventoryError(problems)), "problems": problems}
-
-
-def _claims(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what each host of the group, the one of the task at least, claims for its stack; what cannot be evaluated is left out."""
-    found: dict[str, dict[str, Any]] = {}
-    hosts = variables["hostvars"]
-    for host in {variables["inventory_hostname"], *variables["groups"].get("observability", [])}:
-        claims = {}
-        for claim in _CLAIMS:
-            name = f"observability_{claim}"
-            try:
-                claims[claim] = native(hosts[host].get(name, STACK_DEFAULTS[name]))
-            except AnsibleError:
-                continue
-        found[host] = claims
-    return dict(sorted(found.items()))
