@@ -12,7 +12,7 @@ from .stack.model import Stack
 from .stack.objects import waves
 from .stack.secrets import Needed, Secret, needed
 
-# Argo CD documentation 3.3, "Sync Phases and Waves" and "Sync Options"; Flux documentation 2.7, "Kustomization", "Prune".
+# Argo CD documentation 3.3, "Sync Phases and Waves" and "Sync Options"; Flux documentation, "Kustomization", garbage collection.
 FORMATS = ("plain", "argocd", "flux")
 TABLE = "secrets.md"
 
