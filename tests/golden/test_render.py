@@ -77,7 +77,10 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda source: render(source, directory), SOURCES))
     return {
-        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((directory / cluster).iterdir())}
+        cluster: {
+            path.stem: [item for _, item in items]
+            for path, items in itertools.groupby(schemas.objects(directory / cluster), key=lambda found: found[0])
+        }
         for cluster in CLUSTERS
     }
 

@@ -110,7 +110,6 @@ ROWS: dict[str, tuple[str, str]] = {
         '    "balanced_reads": _reading(balanced_reads),',
         f'    "{NAME}_events": Kind({NAME}_events),\n',
     ),
-    "playbooks/site.yml": ("'sample_application'", f"'{NAME}', "),
 }
 FILES: dict[str, str] = {
     f"{STACK}/components/{NAME}.py": '''"""A component of a test."""
@@ -211,7 +210,7 @@ def objects(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, l
         copy, "ansible-playbook", "playbooks/render.yml", "--inventory=inventories/local", "--extra-vars", f"render_directory={target}"
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in target.iterdir()}
+    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in target.glob("*/*.yaml")}
 
 
 def named(items: Sequence[dict[str, Any]], kind: str) -> list[str]:

@@ -23,6 +23,7 @@ CATALOGUE: dict[str, Component] = {
     "mimir": Component(
         title="Mimir",
         workload="StatefulSet",
+        backend=True,
         user=10001,
         ports={"http": 8080, "grpc": 9095, "memberlist": 7946},
         ready="/ready",
@@ -43,6 +44,7 @@ CATALOGUE: dict[str, Component] = {
     "loki": Component(
         title="Loki",
         workload="StatefulSet",
+        backend=True,
         user=10001,
         ports={"http": 3100, "grpc": 9095, "memberlist": 7946},
         ready="/ready",
@@ -74,6 +76,7 @@ CATALOGUE: dict[str, Component] = {
     "prometheus": Component(
         title="Prometheus",
         workload="StatefulSet",
+        backend=True,
         user=65534,
         ports={"http": 9090},
         ready="/-/ready",

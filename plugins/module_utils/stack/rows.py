@@ -51,6 +51,8 @@ class Component:
     serving clients that still see it behind the Service. `reloads`: it reads a changed configuration while it runs. `host_paths`: its pods
     see directories of their node. `own_namespace`: it runs in `<component>_namespace`, as an application does.
 
+    `backend`: it stores data, so it is ready before the others are applied.
+
     `needs` are components without which it cannot work, `serves` those of which it needs one at least, to have anything to do. `replicas`
     has a rule per profile. `public` is what can be reached from outside. `optional_install`: an inventory may use one that is there already
     (`<component>_install: false`). `open_egress` says why its outgoing connections cannot be listed, where they cannot.
@@ -80,6 +82,7 @@ class Component:
     public: Public | None = None
     optional_install: bool = False
     own_namespace: bool = False
+    backend: bool = False
     host_paths: bool = False
     open_egress: str = ""
 
