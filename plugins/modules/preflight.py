@@ -25,7 +25,7 @@ options:
   purpose:
     description: What the run is going to do.
     type: str
-    choices: [apply, verify, remove]
+    choices: [apply, diff, verify, remove]
     default: apply
 """
 
