@@ -30,7 +30,7 @@ class ActionModule(ClusterAction):
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the content of the report, or a failure with the number of differences."""
+        """Return `result`, `summary` and the `file` of the report; a failure where there is drift."""
         found, error = [], options["error"]
         if not error:
             try:
@@ -54,12 +54,13 @@ class ActionModule(ClusterAction):
         if found:
             for line in drift.table(found):
                 self.say(line)
+        result = {"result": report["result"], "summary": report["summary"], "file": str(path)}
         counted = ", ".join(f"{count} {name}" for name, count in report["summary"].items() if count)
         line = f"no comparison: {error}" if error else f"the cluster differs from the inventory: {counted}" if drifted else "no drift"
         if error or (drifted and options["fail"]):
-            return {"failed": True, "msg": f"{line}. The report is in {path}", "report": report}
+            return {"failed": True, "msg": f"{line}. The report is in {path}", **result}
         self.say(f"{line}; the report is in {path}")
-        return {"changed": False, "report": report}
+        return {"changed": False, **result}
 
     def _findings(self, options: dict[str, Any]) -> list[drift.Finding]:
         stack, compared = Stack.from_dict(options["stack"]), options["compared"]

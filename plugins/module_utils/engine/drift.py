@@ -29,8 +29,8 @@ DIFFERENCES = {
     # Volumes and Secrets of a component that is switched off: no run removes them, and none needs them.
     "kept": False,
 }
-# What the table says of a change, beside the values.
-_NOTES = {"missing": "missing", "order": "order", "ownership": "owned by others"}
+# What people read of a change, beside the values.
+_NOTES = {"missing": "missing", "order": "order", "ownership": "ownership lost"}
 # Made by runs themselves.
 _OF_RUNS = (record.NAME, lease.NAME)
 
@@ -178,13 +178,14 @@ def drifted(findings: Sequence[Finding]) -> bool:
 
 
 def table(findings: Sequence[Finding]) -> list[str]:
-    """Return the findings as the lines of a table for people; one line for each field."""
-    rows = [("difference", "object", "field", "by", "next run")]
+    """Return the findings as lines for people: one for each object, and below it one for each field."""
+    widths = [max((len(each[name]) for each in findings), default=0) for name in ("difference", "object")]
+    lines = []
     for each in findings:
-        lines = [(_text(field), _cause(field)) for field in each["fields"]] or [(each["reason"], "")]
-        rows += [(each["difference"], each["object"], text, by, each["next_run"]) for text, by in lines]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        reason = f" ({each['reason']})" if each["reason"] else ""
+        lines.append(f"{each['difference']:{widths[0]}}  {each['object']:{widths[1]}}  the next run {each['next_run']}{reason}")
+        lines += [f"{'':{widths[0]}}    {_text(field)}: {_cause(field)}" for field in each["fields"] if field["path"]]
+    return lines
 
 
 def _text(field: Mapping[str, Any]) -> str:
@@ -195,6 +196,6 @@ def _text(field: Mapping[str, Any]) -> str:
 
 def _cause(field: Mapping[str, Any]) -> str:
     if field["cause"] != "manager":
-        return {"inventory": "the inventory", "unknown": "not recorded"}[field["cause"]]
+        return {"inventory": "the inventory has changed", "unknown": "it is not known who"}[field["cause"]]
     name = f"{field['manager']} ({field['subresource']})" if field["subresource"] else field["manager"]
-    return f"{name}, {field['time']}" if field["time"] else str(name)
+    return f"by {name}, {field['time']}" if field["time"] else f"by {name}"
