@@ -12,7 +12,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine.snapsho
 
 Item = dict[str, Any]
 CONTAINER = 'k:{"name":"loki"}'
-OURS = {
+OURS: Item = {
     "f:metadata": {"f:labels": {"f:app": {}}},
     "f:spec": {
         "f:replicas": {},
@@ -115,7 +115,7 @@ def test_a_changed_field_has_its_manager_the_time_and_both_numbers() -> None:
 
 
 def test_of_several_managers_the_last_one_has_changed_it() -> None:
-    path = {"f:spec": {"f:replicas": {}}}
+    path: Item = {"f:spec": {"f:replicas": {}}}
     entries = [entry("second", path, time="2026-01-02T00:00:00Z"), entry("first", path), entry("timeless", path, time="")]
     assert fields(found(workload(*entries, ours=without("replicas"), replicas=5))) == [("spec.replicas", "different", "manager", "second")]
 
@@ -143,7 +143,7 @@ def test_fields_that_only_belong_to_another_manager_now_are_named() -> None:
 
 
 def test_items_of_a_list_are_named_by_their_keys() -> None:
-    fields_of_other = {"f:spec": {"f:template": {"f:spec": {"f:containers": {CONTAINER: {"f:image": {}}}}}}}
+    fields_of_other: Item = {"f:spec": {"f:template": {"f:spec": {"f:containers": {CONTAINER: {"f:image": {}}}}}}}
     ours = copy.deepcopy(OURS)
     del ours["f:spec"]["f:template"]["f:spec"]["f:containers"][CONTAINER]["f:image"]
     (finding,) = found(workload(entry("kubectl-set", fields_of_other), ours=ours, container={"image": "evil:2"}))
@@ -164,7 +164,7 @@ def test_the_order_of_a_list_is_a_difference_that_nobody_is_noted_for() -> None:
 
 
 def test_other_values_than_numbers_and_images_are_not_shown() -> None:
-    fields_of_other = {"f:spec": {"f:template": {"f:spec": {"f:containers": {CONTAINER: {"f:args": {}}}}}}}
+    fields_of_other: Item = {"f:spec": {"f:template": {"f:spec": {"f:containers": {CONTAINER: {"f:args": {}}}}}}}
     (finding,) = found(workload(entry("kubectl-edit", fields_of_other), container={"args": ["-password=secret"]}))
     assert finding["fields"][0]["path"] == "spec.template.spec.containers[loki].args"
     assert "secret" not in str(finding)
@@ -206,7 +206,7 @@ def test_what_others_add_is_named_with_their_name_and_stays(added: Item, path: s
 
 
 def test_what_others_own_as_well_is_not_added() -> None:
-    same = {"f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {CONTAINER: {".": {}, "f:name": {}}}}}}}
+    same: Item = {"f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {CONTAINER: {".": {}, "f:name": {}}}}}}}
     item = workload(entry("other", same, "Apply"))
     assert found(item, item) == []
 
@@ -256,7 +256,7 @@ def test_objects_that_the_inventory_does_not_produce(item: Item, difference: str
 
 
 def test_an_ignored_manager_may_add_but_neither_change_nor_scale() -> None:
-    label = {"f:metadata": {"f:labels": {"f:team": {}}}}
+    label: Item = {"f:metadata": {"f:labels": {"f:team": {}}}}
     annotated = workload(entry("controller", label), entry("person", {"f:metadata": {"f:annotations": {"f:a": {}}}}))
     scaled = workload(entry("controller", {"f:spec": {"f:replicas": {}}}, subresource="scale"), ours=without("replicas"))
     changed = workload(entry("controller", {"f:spec": {"f:replicas": {}}}), ours=without("replicas"), replicas=5)
