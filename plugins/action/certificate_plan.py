@@ -39,7 +39,7 @@ class ActionModule(ClusterAction):
         now = datetime.datetime.now(datetime.UTC)
         plan = certificates.certificate_plan(secrets, options["name"], options["hosts"], options["domain"], now)
         if options["mode"] == "compare":
-            found = _findings(stack, names, plan, {secret["metadata"]["name"] for secret in secrets})
+            found = compared(stack, names, plan, {secret["metadata"]["name"] for secret in secrets})
             return {"changed": False, "plan": plan, "stored": {}, "ansible_facts": findings.facts(self.variables, found)}
         if plan["foreign"]:
             raise ValueError(plan["foreign"])
@@ -52,7 +52,7 @@ class ActionModule(ClusterAction):
         return {"changed": bool(self._task.check_mode and plan["reasons"]), "plan": plan, "stored": stored}
 
 
-def _findings(stack: Stack, names: tuple[str, str], plan: dict[str, Any], there: set[str]) -> list[drift.Finding]:
+def compared(stack: Stack, names: tuple[str, str], plan: dict[str, Any], there: set[str]) -> list[drift.Finding]:
     """Return what is to be done about the certificate and its authority, as findings; `there` are the Secrets that exist."""
     if plan["foreign"]:
         return [drift.rejected(f"Secret {stack.namespace}/{names[0]}", plan["foreign"])]

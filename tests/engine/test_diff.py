@@ -49,7 +49,7 @@ def drifting(api_server: loopback.ControlPlane) -> Installation:
 
 def compare(installation: Installation, directory: Path, **changes: Any) -> Report:
     """Compare, and hold that nothing on the cluster was written, the Lease of the runs included."""
-    ready.make_ready(installation.cluster, NAMESPACE)
+    ready.make_ready(installation.cluster, installation.namespace)
     before = {key: item["metadata"]["resourceVersion"] for key, item in installation.objects().items()}
     run = installation.play("diff.yml", diff_directory=str(directory), **changes)
     assert {key: item["metadata"]["resourceVersion"] for key, item in installation.objects().items()} == before
@@ -270,3 +270,13 @@ def test_the_next_run_does_what_the_report_says(report: Report, repaired: Report
     stays = [each for each in report.content["findings"] if each["next_run"] == "leaves it"]
     assert repaired.content["findings"] == stays
     assert len(stays) < len(report.content["findings"])
+
+
+def test_before_the_first_run_everything_is_missing(api_server: loopback.ControlPlane, tmp_path: Path) -> None:
+    nowhere = Installation(api_server, "nowhere", {"ingress_class": "nowhere"})
+    report = compare(nowhere, tmp_path)
+    summary = report.content["summary"]
+    assert report.of("Namespace nowhere")[0]["difference"] == "missing"
+    assert report.of("Secret nowhere/observability-tls-authority")[0]["reason"] == "there is no certificate authority yet"
+    assert summary["missing"] == sum(summary.values()) > 50
+    assert nowhere.objects() == {}
