@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import METADATA, Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.engine import apply, record
+from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record
 from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
 from ansible_collections.observability.stack.plugins.module_utils.gitops import file_of
@@ -15,7 +15,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.labels i
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.secrets import references
-from ansible_collections.observability.stack.plugins.plugin_utils import manifest
+from ansible_collections.observability.stack.plugins.plugin_utils import findings, manifest
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
 from ansible_collections.observability.stack.plugins.plugin_utils.rendered import Rendered
 from ansible_collections.observability.stack.plugins.plugin_utils.rendering import render
@@ -32,6 +32,7 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
         **ACCESS,
+        **findings.MODE,
         "role": {"type": "str", "required": True},
         "templates": {"type": "list", "elements": "str", "required": True},
         "pod": {"type": "dict", "default": {}},
@@ -53,9 +54,14 @@ class ActionModule(ClusterAction):
             return self._write(stack, role, wanted, Path(options["directory"]))
         dry = bool(self._task.check_mode)
         cluster = self.cluster(options, stack.namespace)
-        if not dry and role != "namespaces":
+        compares = options["mode"] == "compare"
+        if not (dry or compares or role == "namespaces"):
             self.lease(cluster, stack).hold(options["timeout"], self.say)
         entry = record.entries(_config_map(cluster, stack)).get(role)
+        facts = {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}}
+        if compares:
+            found = compare.compare(cluster, wanted, entry.objects if entry else {})
+            return {"changed": False, "objects": [], "ansible_facts": {**facts, **findings.facts(self.variables, found)}}
         applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=options["always"])
         changed = [one for one in applied if one.changed]
         for one in changed:
@@ -71,7 +77,7 @@ class ActionModule(ClusterAction):
         return {
             "changed": bool(changed),
             "objects": [one.line for one in changed],
-            "ansible_facts": {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}},
+            "ansible_facts": facts,
             **({"diff": [one.difference for one in changed]} if self._task.diff else {}),
         }
 

@@ -27,7 +27,7 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
         **ACCESS,
-        "purpose": {"type": "str", "choices": ["apply", "verify", "remove"], "default": "apply"},
+        "purpose": {"type": "str", "choices": ["apply", "diff", "verify", "remove"], "default": "apply"},
         "inputs": {"type": "dict", "default": {}},
         "always": {"type": "bool", "default": False},
     }
@@ -80,10 +80,8 @@ class ActionModule(ClusterAction):
 
 def _facts(stack: Stack, roles: list[str], *, settled: bool) -> dict[str, Any]:
     run = {"roles": roles, "settled": settled}
-    return {
-        "changed": False,
-        "ansible_facts": {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}},
-    }
+    facts = {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}, "observability_drift": []}
+    return {"changed": False, "ansible_facts": facts}
 
 
 def _failure(problems: list[str]) -> dict[str, Any]:
