@@ -105,13 +105,15 @@ def _selected(cluster: Cluster, stack: Stack, kind: Kind) -> list[dict[str, Any]
 def _nodes(cluster: Cluster) -> list[dict[str, Any]]:
     """Return the nodes; none without the permission to list them; then no pod is ignored."""
     answer = cluster.request("GET", "/api/v1/nodes")
-    return answer.json()["items"] if answer.status == 200 else []
+    return answer.items() if answer.status == 200 else []
 
 
 def _reasons(cluster: Cluster, stack: Stack) -> str:
     """Return why pods are not ready, with the warnings about them and the last lines that they have logged."""
     pods = _selected(cluster, stack, _POD)
-    events = cluster.object("GET", Kind("v1", "Event").path(stack.namespace), [("fieldSelector", "type=Warning")])["items"]
+    answer = cluster.request("GET", Kind("v1", "Event").path(stack.namespace), [("fieldSelector", "type=Warning")])
+    # Without the permission to list events the rest is still worth reading.
+    events = answer.items() if answer.status == 200 else []
     logs = []
     for pod in rollouts.waiting_pods(pods):
         answer = cluster.request("GET", f"{_POD.path(stack.namespace, pod['name'])}/log", [("tailLines", "10")])

@@ -94,8 +94,7 @@ def read(cluster: Cluster, item: Item) -> Item | None:
         return None
     if answer.status != 200:
         raise ClusterError(f"{title_of(item)} cannot be read: {answer.reason()}")
-    found: Item = answer.json()
-    return found
+    return answer.object()
 
 
 def _sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
@@ -106,5 +105,4 @@ def _sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
         return item
     if answer.status not in (200, 201):
         raise ClusterError(f"{key_of(item)} was rejected by the cluster: {answer.reason()}")
-    found: Item = answer.json()
-    return found
+    return answer.object()

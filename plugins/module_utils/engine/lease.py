@@ -37,7 +37,7 @@ class RunLease:
             holder, now = spec.get("holderIdentity"), time.monotonic()
             if (holder, spec.get("renewTime")) != seen:
                 seen, since = (holder, spec.get("renewTime")), now
-            free = not holder or holder == self._holder or now - since > spec.get("leaseDurationSeconds", DURATION)
+            free = not holder or holder == self._holder or now - since > (spec.get("leaseDurationSeconds") or DURATION)
             if free and self._write(found):
                 return
             if now - start > patience:
@@ -61,8 +61,7 @@ class RunLease:
             return None
         if answer.status != 200:
             raise ClusterError(f"the Lease {NAME} cannot be read: {answer.reason()}")
-        found: dict[str, Any] = answer.json()
-        return found
+        return answer.object()
 
     def _write(self, found: Mapping[str, Any] | None, holder: str | None = None) -> bool:
         """Write the holder into the Lease; return False when another run was quicker."""

@@ -64,5 +64,5 @@ def _delete(cluster: Cluster, item: Item) -> None:
 def _left(cluster: Cluster, items: Sequence[Item]) -> Iterator[str]:
     for item in items:
         answer = cluster.request("GET", path_of(item))
-        if answer.status == 200 and answer.json()["metadata"].get("uid") == item["metadata"]["uid"]:
+        if answer.status == 200 and answer.object()["metadata"].get("uid") == item["metadata"]["uid"]:
             yield title_of(item)
