@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,14 +15,14 @@ import yaml
 from tests.inventories import ROOT
 
 
-def run(
+def start(
     directory: Path, playbook: Path, extra: str, *arguments: str, environment: Mapping[str, str] | None = None, **variables: Any
-) -> tuple[int, str]:
-    """Run a playbook with these variables of the inventory, written to `directory`, and one extra variable; return code and output."""
+) -> subprocess.Popen[str]:
+    """Start a playbook with these variables of the inventory, written to `directory`, and one extra variable, as a group of processes."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    done = subprocess.run(
+    return subprocess.Popen(
         [program, str(playbook), f"--inventory={directory / 'hosts.yml'}", f"--extra-vars={extra}", *arguments],
         cwd=ROOT,
         env={
@@ -32,11 +33,22 @@ def run(
             "COLUMNS": "500",
             **(environment or {}),
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-        timeout=300,
+        start_new_session=True,
     )
-    output = done.stdout + done.stderr
+
+
+def run(
+    directory: Path, playbook: Path, extra: str, *arguments: str, environment: Mapping[str, str] | None = None, **variables: Any
+) -> tuple[int, str]:
+    """Run a playbook like `start`, to its end; return code and output."""
+    with start(directory, playbook, extra, *arguments, environment=environment, **variables) as started:
+        try:
+            output, _nothing = started.communicate(timeout=300)
+        finally:
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)
     assert "Traceback" not in output
-    return done.returncode, output
+    return started.returncode, output
