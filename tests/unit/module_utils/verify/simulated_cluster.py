@@ -121,7 +121,7 @@ class SimulatedCluster(SimulatedStores):
             "endpoints": [
                 {"targetRef": {"kind": "Pod", "name": pod}, "conditions": {"ready": pod != NOT_READY.get(self.fault)}}
                 for pod in pod_names(self.stack, component)
-            ]
+            ],
         }
 
     # --- pods ---
