@@ -41,7 +41,7 @@ class Fault:
 
 @dataclass
 class Proxy:
-    """The proxy. `kubeconfig` leads to it; `fault` decides what is answered: None for the API server's own answer, of which `seen` is told."""
+    """The proxy. `kubeconfig` leads to it; `fault` decides what is answered: None for the API server's answer, which `seen` gets."""
 
     server: ControlPlane
     directory: Path
@@ -83,7 +83,7 @@ class Proxy:
         threading.Thread(target=self._listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self) -> None:
-        """End listening, and every connection: further ones are refused."""
+        """End listening, and every connection: there are no further ones."""
         if self._listening:
             self._listening.shutdown()
             self._listening.server_close()
@@ -93,7 +93,7 @@ class Proxy:
                 handler.connection.shutdown(2)
 
     def unavailable(self, seconds: float) -> None:
-        """Refuse connections for that long, from now on, and go on in the background."""
+        """Take no connections for that long, from now on, and go on in the background."""
 
         def outage() -> None:
             self.stop()

@@ -27,7 +27,7 @@ def missing(cluster: Cluster, needed: Needed) -> tuple[list[Right], list[Right]]
     escalating = [rights for instead, rights in grants.items() if not all(held.has(right) for right in instead)]
     given = _Held(cluster, {right for rights in escalating for right in rights})
     lacking |= {right for rights in escalating for right in rights if not given.has(right)}
-    return sorted(lacking), [right for right in needed.may if not held.has(right)]
+    return sorted(lacking), [right for right in needed.may if not held.has(right) and right not in lacking]
 
 
 class _Held:

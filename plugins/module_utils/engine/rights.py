@@ -55,7 +55,7 @@ class Right:
 class Needed:
     """What a run needs: `must` or it fails, and `may`, without which it only knows less.
 
-    `grants` maps the rights to give away any right in a role, for each Role and ClusterRole, to the rights that are enough instead: the
+    `grants` maps the rights to write any right into a role, for each Role and ClusterRole, to the rights that are enough instead: the
     API server takes a role only from somebody who has all rights in it.
     """
 
