@@ -84,7 +84,7 @@ class ActionModule(ClusterAction):
             return every
         try:
             found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
-        except snapshot.Forbidden:
+        except snapshot.ForbiddenError:
             return every
         self._kinds = {item["kind"] for item in found.objects.values()}
         names = {role: labels(stack, role)[COMPONENT] for role in inputs}

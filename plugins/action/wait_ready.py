@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine import snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, Kind
-from ansible_collections.observability.stack.plugins.module_utils.engine.lease import DURATION
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, rollouts
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
@@ -48,7 +47,7 @@ class ActionModule(ClusterAction):
         stack = Stack.from_dict(options["stack"])
         cluster = self.cluster(options, stack.namespace, patience=options["timeout"])
         lease = self.lease(cluster, stack)
-        start = progressed = renewed = time.monotonic()
+        start = progressed = time.monotonic()
         best: dict[str, int] = {}
         said, pause = "", _FIRST_PAUSE
         while (state := _state(cluster, stack, options)).missing:
@@ -62,9 +61,7 @@ class ActionModule(ClusterAction):
             if state.missing != said:
                 self.say(f"waiting, {now - start:.0f} s: {state.missing}")
                 said = state.missing
-            if now - renewed > DURATION / 4:
-                lease.hold(options["timeout"], self.say)
-                renewed = now
+            lease.keep(options["timeout"], self.say)
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_PAUSE)
         warnings = [f"not waited for, their nodes are not ready: {', '.join(state.left_out)}"] if state.left_out else []

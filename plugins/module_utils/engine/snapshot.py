@@ -62,7 +62,7 @@ def _list(cluster: Cluster, kind: Kind, namespace: str, selector: str) -> list[I
     if answer.status == 404:
         return []
     if answer.status == 403:
-        raise Forbidden(f"{kind.resource} cannot be listed{f' in {namespace}' if namespace else ''}: {answer.reason()}")
+        raise ForbiddenError(f"{kind.resource} cannot be listed{f' in {namespace}' if namespace else ''}: {answer.reason()}")
     if answer.status != 200:
         raise ClusterError(f"{kind.resource} cannot be listed: {answer.reason()}")
     # The items of a list name neither their kind nor its version.
@@ -80,13 +80,13 @@ def _get(cluster: Cluster, key: str) -> Item | None:
     if answer.status == 404:
         return None
     if answer.status == 403:
-        raise Forbidden(f"{key} cannot be read: {answer.reason()}")
+        raise ForbiddenError(f"{key} cannot be read: {answer.reason()}")
     if answer.status != 200:
         raise ClusterError(f"{key} cannot be read: {answer.reason()}")
     return answer.object()
 
 
-class Forbidden(ClusterError):
+class ForbiddenError(ClusterError):
     """These credentials may not read something."""
 
 
