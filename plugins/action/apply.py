@@ -106,7 +106,7 @@ def _secrets(cluster: Cluster, stack: Stack, role: str) -> dict[str, str]:
     answer = cluster.request("GET", BY_KIND["Secret"].path(stack.namespace), query, METADATA)
     if answer.status != 200:
         raise ClusterError(f"the Secrets in {stack.namespace} cannot be listed: {answer.reason()}")
-    found = [{**item, "apiVersion": "v1", "kind": "Secret"} for item in answer.json()["items"] or []]
+    found = [{**item, "apiVersion": "v1", "kind": "Secret"} for item in answer.items()]
     return {key_of(item): metadata_digest(item) for item in found}
 
 
@@ -117,5 +117,8 @@ def _record(cluster: Cluster, stack: Stack, role: str, entry: record.Entry) -> N
     answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
     if answer.status == 404:
         answer = cluster.send("POST", BY_KIND["ConfigMap"].path(stack.namespace), {**empty, "data": {role: entry.dump()}})
+    # Made meanwhile, or by this request when it was sent a first time.
+    if answer.status == 409:
+        answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
     if answer.status not in (200, 201):
         raise ClusterError(f"the ConfigMap {record.NAME} cannot be written: {answer.reason()}")

@@ -72,5 +72,4 @@ def _read(cluster: Cluster, stack: Stack, name: str) -> dict[str, Any] | None:
         return None
     if answer.status != 200:
         raise ClusterError(f"the Secret {name} cannot be read: {answer.reason()}")
-    found: dict[str, Any] = answer.json()
-    return found
+    return answer.object()

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine.lease import DURATION
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+
+# Seconds for a Lease that ends by itself.
+_PATIENCE = 10.0
 
 
 class ActionModule(ClusterAction):
@@ -16,6 +21,11 @@ class ActionModule(ClusterAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return nothing of interest."""
         stack = Stack.from_dict(options["stack"])
-        if not self._task.check_mode:
-            self.lease(self.cluster(options, stack.namespace, patience=0.0), stack).release()
+        if self._task.check_mode:
+            return {"changed": False}
+        try:
+            self.lease(self.cluster(options, stack.namespace, patience=_PATIENCE, known=False), stack).release()
+        except ClusterError as error:
+            # What the run has done is done.
+            return {"changed": False, "warnings": [f"other runs on this stack wait for up to {DURATION} s: {error}"]}
         return {"changed": False}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
-from ansible_collections.observability.stack.plugins.module_utils.engine import settled, snapshot
+from ansible_collections.observability.stack.plugins.module_utils.engine import access_review, rights, settled, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import title_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
@@ -32,6 +32,9 @@ class ActionModule(ClusterAction):
         "always": {"type": "bool", "default": False},
     }
 
+    # The kinds of objects that the stack has on the cluster.
+    _kinds: Collection[str] = ()
+
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of the run, or a failure whose message lists every problem."""
         stack = Stack.from_dict(options["stack"])
@@ -40,7 +43,7 @@ class ActionModule(ClusterAction):
         if not (context or stack.current_context or inside(kubeconfig, context)):
             return _failure([*problems, preflight.access_problem(kubeconfig, context)])
         try:
-            cluster = self.cluster(options, stack.namespace, TIMEOUT, patience=0.0)
+            cluster = self.cluster(options, stack.namespace, TIMEOUT, known=False)
             roles = {} if problems else self._roles(cluster, stack, options)
             if options["purpose"] == "apply" and not roles and not problems:
                 return _facts(stack, [], settled=True)
@@ -48,11 +51,27 @@ class ActionModule(ClusterAction):
         except ClusterError as error:
             return _failure([*problems, preflight.access_problem(kubeconfig, context, str(error))])
         problems += preflight.rejections(stack, facts, options["purpose"])
-        if problems:
-            return _failure(problems)
-        warnings = [f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}"]
         seen = dataclasses.replace(stack, namespace_state=preflight.namespace_state(stack, facts))
-        return {**_facts(seen, list(roles), settled=False), "warnings": warnings if facts["unreadable"] else []}
+        lacking, warnings = self._lacking(cluster, seen, options["purpose"])
+        if problems or lacking:
+            return _failure([*problems, *lacking])
+        if facts["unreadable"]:
+            warnings.append(f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}")
+        return {**_facts(seen, list(roles), settled=False), "warnings": warnings}
+
+    def _lacking(self, cluster: Cluster, stack: Stack, purpose: str) -> tuple[list[str], list[str]]:
+        """Return a sentence about the rights without which the run would fail, and warnings about others, where there are such."""
+        verify = purpose == "apply" and not self._task.check_mode and "verify" not in self.variables.get("ansible_skip_tags", ())
+        needed = rights.needed(stack, purpose, dry=bool(self._task.check_mode), verify=verify, found=self._kinds)
+        try:
+            lacking, unasked = access_review.missing(cluster, needed)
+        except ClusterError as error:
+            return [], [f"{error}; what they may not do is seen when it is done"]
+        where = "docs/permissions.md of this collection has the roles that give them"
+        return (
+            [f"the credentials of observability_context lack these rights, {rights.listed(lacking)}; {where}"] if lacking else [],
+            [f"without these rights a failure is explained less well, {rights.listed(unasked)}; {where}"] if unasked else [],
+        )
 
     def _roles(self, cluster: Cluster, stack: Stack, options: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the roles to run and why; empty when the cluster is as the inventory wants it."""
@@ -64,6 +83,7 @@ class ActionModule(ClusterAction):
             found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
         except snapshot.ForbiddenError:
             return every
+        self._kinds = {item["kind"] for item in found.objects.values()}
         names = {role: labels(stack, role)[COMPONENT] for role in inputs}
         roles = settled.differing(inputs, found, names, datetime.datetime.now(datetime.UTC))
         for role, reasons in roles.items():

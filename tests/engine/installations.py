@@ -49,9 +49,9 @@ class Installation:
         """Return the client."""
         return Cluster(str(self.server.kubeconfig), self.server.context, self.namespace)
 
-    def play(self, playbook: str = "site.yml", *arguments: str, environment: dict[str, str] | None = None, **changes: Any) -> Run:
-        """Run a playbook with these changes of the inventory; meanwhile workloads become ready. Verification needs pods: it is left out."""
-        variables = {
+    def inventory(self, **changes: Any) -> dict[str, Any]:
+        """Return the variables of the inventory, with changes."""
+        return {
             "observability_cluster_name": self.namespace,
             "observability_namespace": self.namespace,
             "observability_kubeconfig": str(self.server.kubeconfig),
@@ -62,6 +62,10 @@ class Installation:
             **self.variables,
             **changes,
         }
+
+    def play(self, playbook: str = "site.yml", *arguments: str, environment: dict[str, str] | None = None, **changes: Any) -> Run:
+        """Run a playbook with these changes of the inventory; meanwhile workloads become ready. Verification needs pods: it is left out."""
+        variables = self.inventory(**changes)
         with tempfile.TemporaryDirectory() as directory, ready.workloads(self.cluster, self.namespace):
             given = ("--skip-tags=verify", *arguments)
             done = playbooks.run(Path(directory), ROOT / "playbooks" / playbook, *given, environment=environment, **variables)

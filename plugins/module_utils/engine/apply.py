@@ -77,11 +77,14 @@ def apply(cluster: Cluster, objects: Sequence[Item], known: Mapping[str, tuple[s
 
 
 def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
-    """Return the objects in groups, each of which needs only those before it: Namespaces, the rest, workloads."""
+    """Return the objects in groups, each of which needs only those before it: Namespaces, the rest, workloads and bindings.
+
+    A binding to a role that is not there yet is taken only from somebody who may bind any role.
+    """
 
     def order(item: Item) -> int:
         kind = BY_KIND.get(item["kind"])
-        return 0 if item["kind"] == "Namespace" else 2 if kind and kind.workload else 1
+        return 0 if item["kind"] == "Namespace" else 2 if item["kind"].endswith("Binding") or (kind and kind.workload) else 1
 
     return [[item for item in objects if order(item) == number] for number in (0, 1, 2)]
 
@@ -102,8 +105,7 @@ def read(cluster: Cluster, item: Item) -> Item | None:
         return None
     if answer.status != 200:
         raise ClusterError(f"{title_of(item)} cannot be read: {answer.reason()}")
-    found: Item = answer.json()
-    return found
+    return answer.object()
 
 
 def sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
@@ -115,5 +117,4 @@ def sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
         return item
     if answer.status not in (200, 201):
         raise Rejected(key_of(item), answer.reason())
-    found: Item = answer.json()
-    return found
+    return answer.object()

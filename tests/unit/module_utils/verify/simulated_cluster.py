@@ -139,10 +139,11 @@ class SimulatedCluster(SimulatedStores):
         name = wanted.removeprefix("kubernetes.io/service-name=")
         component = next(component for component in CATALOGUE if catalogue.workload_name(component) == name)
         return {
+            "metadata": {"name": name},
             "endpoints": [
                 {"targetRef": {"kind": "Pod", "name": pod}, "conditions": {"ready": pod != NOT_READY.get(self.fault)}}
                 for pod in pod_names(self.stack, component)
-            ]
+            ],
         }
 
     # --- pods ---

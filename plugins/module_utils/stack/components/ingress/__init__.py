@@ -207,3 +207,24 @@ def problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
     """Return a sentence for each thing that is wrong with the variables of the ingress."""
     for check in (issuer_problems, service_problems, config_problems):
         yield from check(values)
+
+
+def rules(stack: Stack) -> dict[str, list[dict[str, Any]]]:
+    """Return what the controller's account may do, in its namespace and outside of it."""
+    read = ["get", "list", "watch"]
+    return {
+        "Role": [
+            {"apiGroups": [""], "resources": ["configmaps", "secrets", "services", "pods"], "verbs": read},
+            # It labels its own pod with its version, and checks whether the namespace that it watches exists.
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["update"]},
+            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [stack.namespace], "verbs": ["get"]},
+            {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch", "list"]},
+            {"apiGroups": ["apps"], "resources": ["replicasets", "daemonsets"], "verbs": ["get"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": read},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"]},
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["ingress"], "verbs": ["get", "update"]},
+        ],
+        "ClusterRole": [{"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], "verbs": read}],
+    }
