@@ -92,6 +92,13 @@ def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
 def _applied(cluster: Cluster, item: Item, known: tuple[str, str] | None, *, dry: bool) -> Applied:
     desired = digest(item)
     before = read(cluster, item)
+    if before and (since := before["metadata"].get("deletionTimestamp")):
+        # Applying would be answered with a success, and the object be gone afterwards.
+        held = ", ".join(before["metadata"].get("finalizers") or [])
+        raise ClusterError(
+            f"{key_of(item)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
+            "repeat the run when it is gone"
+        )
     if before and known == (desired, live := live_digest(before)):
         return Applied(item, before, before, changed=False, desired=desired, live=live)
     after = sent(cluster, item, dry=dry)

@@ -34,6 +34,8 @@ def _reasons(inputs: str, found: Snapshot, entry: record.Entry | None, name: str
         item = found.objects.get(key)
         if item is None:
             yield f"{key} is missing"
+        elif item["metadata"].get("deletionTimestamp"):
+            yield f"{key} is being deleted"
         elif live_digest(item) != live:
             yield f"{key} was changed"
     for key, digest in entry.secrets.items():

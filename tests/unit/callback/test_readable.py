@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tests.inventories import ROOT
 from tests.playbooks import run
 
-SITE = {"observability_cluster_name": "north", "observability_context": "north", "observability_kubeconfig": "/nonexistent/file"}
+SITE: dict[str, Any] = {
+    "observability_cluster_name": "north",
+    "observability_context": "north",
+    "observability_kubeconfig": "/nonexistent/file",
+}
 PROBLEM = "observability_kubeconfig is '/nonexistent/file'"
 
 

@@ -58,7 +58,8 @@ def settings(
         "routes": routes(stack),
         "ingresses": ingresses(stack, auth_secret),
         "certificate": certificate(stack, issuer),
-        "service": {"metadata": {"annotations": dict(service_annotations or {})}, "spec": spec},
+        # Without ours there is no field of ours for those that a cloud adds.
+        "service": {"metadata": {"annotations": dict(service_annotations)} if service_annotations else {}, "spec": spec},
     }
 
 
