@@ -22,6 +22,7 @@ CHECK_DATA = ("module_utils/verify/maintenance.py",)
 YAML_TABLES = {"plugin_utils/known_keys.yml"}
 # File -> how often it decides by the name of a component, and why. Another one should be a field of the catalogue or of a connection.
 DECISIONS: dict[str, tuple[int, str]] = {
+    "module_utils/engine/rights.py": (3, "rights over ingresses, classes and certificates are asked for only with the ingress"),
     "module_utils/stack/graph.py": (1, "the controller's replicas elect a leader, and leave a Lease without labels"),
     "module_utils/stack/high_availability.py": (1, "senders are those that push to the Prometheus pair"),
     "module_utils/stack/preflight.py": (3, "IngressClass and cert-manager are asked for only with the ingress"),
