@@ -20,7 +20,7 @@ from .snapshot import THREADS, Item
 _APPLY = {"content-type": "application/apply-patch+yaml"}
 
 
-class RejectedError(ClusterError):
+class Rejected(ClusterError):  # noqa: N818 - it names what became of the object
     """The API server did not take an object, for a `reason`."""
 
     def __init__(self, key: str, reason: str) -> None:
@@ -107,13 +107,13 @@ def read(cluster: Cluster, item: Item) -> Item | None:
 
 
 def sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
-    """Apply an object and return the API server's answer. Raises RejectedError when it does not take the object."""
+    """Apply an object and return the API server's answer. Raises Rejected when it does not take the object."""
     query = [("fieldManager", FIELD_MANAGER), ("force", "true"), *([("dryRun", "All")] if dry else [])]
     answer = cluster.request("PATCH", path_of(item), query, _APPLY, json.dumps(item).encode())
     # In a dry run a namespace that the run would make is not there yet.
     if dry and answer.status == 404 and item["metadata"].get("namespace"):
         return item
     if answer.status not in (200, 201):
-        raise RejectedError(key_of(item), answer.reason())
+        raise Rejected(key_of(item), answer.reason())
     found: Item = answer.json()
     return found

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..cluster import Cluster
 from . import drift
-from .apply import RejectedError, read, sent
+from .apply import Rejected, read, sent
 from .comparison import digest
 from .kinds import key_of
 from .snapshot import THREADS, Item
@@ -23,7 +23,7 @@ def compare(cluster: Cluster, objects: Sequence[Item], known: Mapping[str, tuple
         before, key = read(cluster, item), key_of(item)
         try:
             after = sent(cluster, item, dry=True)
-        except RejectedError as error:
+        except Rejected as error:
             return [drift.rejected(key, error.reason), *([] if before else [drift.missing(key)])]
         inventory_changed = key in known and known[key][0] != digest(item)
         return drift.compared(item, before, after, inventory_changed=inventory_changed)
