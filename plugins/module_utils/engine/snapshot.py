@@ -73,8 +73,12 @@ def _get(cluster: Cluster, key: str) -> Item | None:
     kind, _space, place = key.partition(" ")
     namespace, _slash, name = place.rpartition("/")
     row = BY_KIND.get(kind.partition(".")[0])
-    answer = cluster.request("GET", row.path(namespace, name)) if row else None
-    return answer.json() if answer and answer.status == 200 else None
+    # Somebody may have edited the record: a key without a name would be a list.
+    if not row or not name:
+        return None
+    answer = cluster.request("GET", row.path(namespace, name))
+    found: Item | None = answer.json() if answer.status == 200 else None
+    return found if found and found.get("kind") == row.kind else None
 
 
 class Forbidden(ClusterError):
