@@ -23,7 +23,16 @@ def start(
     (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     return subprocess.Popen(
-        [program, str(playbook), f"--inventory={directory / 'hosts.yml'}", f"--extra-vars={extra}", *arguments],
+        # Nothing of it outlives the tests, also when they are killed.
+        [
+            "setpriv",
+            "--pdeathsig=KILL",
+            program,
+            str(playbook),
+            f"--inventory={directory / 'hosts.yml'}",
+            f"--extra-vars={extra}",
+            *arguments,
+        ],
         cwd=ROOT,
         env={
             **os.environ,
