@@ -19,13 +19,14 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {**STACK, **ACCESS}
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return nothing of interest."""
+        """Return `released`, whether this run held the Lease."""
         stack = Stack.from_dict(options["stack"])
         if self._task.check_mode:
-            return {"changed": False}
+            return {"changed": False, "released": False}
         try:
-            self.lease(self.cluster(options, stack.namespace, patience=_PATIENCE, known=False), stack).release()
+            released = self.lease(self.cluster(options, stack.namespace, patience=_PATIENCE, known=False), stack).release()
         except ClusterError as error:
             # What the run has done is done.
-            return {"changed": False, "warnings": [f"other runs on this stack wait for up to {DURATION} s: {error}"]}
-        return {"changed": False}
+            warning = f"other runs on this stack wait for up to {DURATION} s: {error}"
+            return {"changed": False, "released": False, "warnings": [warning]}
+        return {"changed": False, "released": released}

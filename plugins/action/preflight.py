@@ -7,19 +7,16 @@ import datetime
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleError
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
 from ansible_collections.observability.stack.plugins.module_utils.engine import access_review, rights, settled, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import title_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
-from ansible_collections.observability.stack.plugins.module_utils.stack.validation import STACK_DEFAULTS
 from ansible_collections.observability.stack.plugins.module_utils.survey import survey
-from ansible_collections.observability.stack.plugins.plugin_utils.native import native
+from ansible_collections.observability.stack.plugins.plugin_utils.claims import claims
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
 
-_CLAIMS = ("cluster_name", "kubeconfig", "context", "namespace")
 # Seconds for one answer of the API server: whoever has named a wrong one learns it soon.
 TIMEOUT = 10.0
 
@@ -30,7 +27,7 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
         **ACCESS,
-        "purpose": {"type": "str", "choices": ["apply", "verify", "remove"], "default": "apply"},
+        "purpose": {"type": "str", "choices": ["apply", "diff", "verify", "remove"], "default": "apply"},
         "inputs": {"type": "dict", "default": {}},
         "always": {"type": "bool", "default": False},
     }
@@ -42,7 +39,7 @@ class ActionModule(ClusterAction):
         """Return the facts of the run, or a failure whose message lists every problem."""
         stack = Stack.from_dict(options["stack"])
         kubeconfig, context = options["kubeconfig"] or "", options["context"] or ""
-        problems = preflight.conflicts(self.variables["inventory_hostname"], _claims(self.variables))
+        problems = preflight.conflicts(self.variables["inventory_hostname"], claims(self.variables))
         if not (context or stack.current_context or inside(kubeconfig, context)):
             return _failure([*problems, preflight.access_problem(kubeconfig, context)])
         try:
@@ -60,7 +57,7 @@ class ActionModule(ClusterAction):
             return _failure([*problems, *lacking])
         if facts["unreadable"]:
             warnings.append(f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}")
-        return {**_facts(seen, list(roles), settled=False), "facts": facts, "warnings": warnings}
+        return {**_facts(seen, list(roles), settled=False), "warnings": warnings}
 
     def _lacking(self, cluster: Cluster, stack: Stack, purpose: str) -> tuple[list[str], list[str]]:
         """Return a sentence about the rights without which the run would fail, and warnings about others, where there are such."""
@@ -92,9 +89,9 @@ class ActionModule(ClusterAction):
         for role, reasons in roles.items():
             self._display.vv(f"{role}: {'; '.join(reasons)}")
         recorded = settled.recorded(found.entries, inputs)
-        extra = settled.extra(found, {key for keys in recorded.values() for key in keys})
-        if not roles and extra:
-            return {"": [title_of(item) for item in extra]}
+        left_over = settled.left_over(found, {key for keys in recorded.values() for key in keys})
+        if not roles and left_over:
+            return {"": [title_of(item) for item in left_over]}
         if not roles:
             count = sum(len(keys) for keys in recorded.values())
             self.say(f"nothing to do: {count} objects are as the inventory wants them, and every pod is ready")
@@ -103,27 +100,9 @@ class ActionModule(ClusterAction):
 
 def _facts(stack: Stack, roles: list[str], *, settled: bool) -> dict[str, Any]:
     run = {"roles": roles, "settled": settled}
-    return {
-        "changed": False,
-        "ansible_facts": {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}},
-    }
+    facts = {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}, "observability_drift": []}
+    return {"changed": False, "ansible_facts": facts}
 
 
 def _failure(problems: list[str]) -> dict[str, Any]:
     return {"failed": True, "msg": str(InventoryError(problems)), "problems": problems}
-
-
-def _claims(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what each host of the group, the one of the task at least, claims for its stack; what cannot be evaluated is left out."""
-    found: dict[str, dict[str, Any]] = {}
-    hosts = variables["hostvars"]
-    for host in {variables["inventory_hostname"], *variables["groups"].get("observability", [])}:
-        claims = {}
-        for claim in _CLAIMS:
-            name = f"observability_{claim}"
-            try:
-                claims[claim] = native(hosts[host].get(name, STACK_DEFAULTS[name]))
-            except AnsibleError:
-                continue
-        found[host] = claims
-    return dict(sorted(found.items()))

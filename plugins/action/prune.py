@@ -35,7 +35,7 @@ class ActionModule(ClusterAction):
         missing = [role for role in objects.roles(stack) if role not in desired]
         if missing:
             raise ClusterError(f"nothing is removed, since it is not known what these roles have applied: {', '.join(missing)}")
-        items = settled.extra(found, {key for keys in desired.values() for key in keys})
+        items = settled.left_over(found, {key for keys in desired.values() for key in keys})
         if items and not dry:
             lease = self.lease(cluster, stack)
             lease.hold(options["timeout"], self.say)

@@ -118,6 +118,10 @@ class Cluster(ApiServer):
         data = self.object("GET", self._named("secrets", name)).get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
+    def workload(self, kind: str, name: str) -> dict[str, Any]:
+        """Return a StatefulSet, DaemonSet or Deployment."""
+        return self.object("GET", f"/apis/apps/v1/namespaces/{quote(self.namespace)}/{kind.lower()}s/{quote(name)}")
+
     def ingresses(self) -> list[dict[str, Any]]:
         """Return the Ingresses of the namespace."""
         return self.items(f"/apis/networking.k8s.io/v1/namespaces/{quote(self.namespace)}/ingresses")
@@ -131,6 +135,8 @@ class Cluster(ApiServer):
                 port
             )
         except client.ApiException as error:
-            raise ClusterError(f"no port-forward to port {port} of pod {pod}: {error.reason}") from error
+            # Behind that come the headers of the answer.
+            reason = str(error.reason).partition(" -+-+- ")[0]
+            raise ClusterError(f"no port-forward to port {port} of pod {pod}: {reason}") from error
         connected.settimeout(self.timeout)
         return connected

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from .cluster import METADATA, Answer, Cluster, ClusterError
-from .node_directories import DirectoryRemoval, is_ready
 from .engine.kinds import KINDS, Kind, path
+from .node_directories import DirectoryRemoval, is_ready
 from .stack.labels import COMPONENT
 
 Item = dict[str, Any]

@@ -8,13 +8,14 @@ author: observability.stack contributors (@observability)
 short_description: Check the inventory and derive the model that everything else reads
 version_added: 0.1.0
 description:
-  - Gathers every variable of the stack (C(observability_*) and those of the collection's roles, their defaults included),
-    checks them against the roles' argument specifications and against each other, and sets the fact C(observability_stack),
-    the model that the filters of this collection take.
-  - Talks to nothing. When anything is wrong, it fails with all problems at once, each with the variable, its value and what would be right.
+  - Gathers every variable of the stack (C(observability_*) and those of the collection's roles, their defaults included), checks them
+    against the roles' argument specifications and against each other, and sets the fact C(observability_stack), the model that the
+    filters of this collection take.
+  - Talks to nothing. When anything is wrong, it fails with all problems at once, each with the variable, its value and what would be
+    right.
   - A variable that is nearly one of the collection's is a problem; one that only begins like one is mentioned in a warning.
-  - Expressions in C(prometheus_rules) are parsed when the Python package C(promql-parser) is installed; otherwise only their brackets and
-    quotes are looked at, with a warning.
+  - Expressions in C(prometheus_rules) are parsed when the Python package C(promql-parser) is installed; otherwise only their brackets
+    and quotes are looked at, with a warning.
 attributes:
   check_mode:
     description: Does the same in check mode.
@@ -29,7 +30,8 @@ EXAMPLES = """
 
 RETURN = """
 ansible_facts:
-  description: C(observability_stack), the checked model.
+  description:
+    - C(observability_stack), the checked model, and C(observability_inputs), for each role a digest of what its objects follow from.
   type: dict
   returned: success
 problems:

@@ -1,4 +1,4 @@
-"""Documentation of the action `preflight`; the code is in plugins/action, what it reads comes from the module `cluster_info`."""
+"""Documentation of the action `preflight`; the code is in plugins/action."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ author: observability.stack contributors (@observability)
 short_description: Look at a cluster before anything is changed, and reject what cannot work there
 version_added: 0.1.0
 description:
-  - Reads what the cluster has and what is in the stack's namespace, and fails with all problems at once, each with the variable, its value
-    and what would be right.
+  - Compares the record of earlier runs on the cluster with the inventory and with what is there. When nothing differs and every pod is
+    ready, there is nothing to do, and it says so.
+  - Otherwise it reads what the cluster has and what is in the stack's namespace, and fails with all problems at once, each with the
+    variable, its value and what would be right.
   - Fails within seconds when the kubeconfig is missing, or the API server does not answer or does not take the credentials.
   - The context has to be named, unless the model says C(observability_current_context), or this runs in a pod of the cluster with a
     service account and no kubeconfig is named either.
@@ -17,16 +19,21 @@ description:
 extends_documentation_fragment:
   - observability.stack.access
   - observability.stack.access.reading
+  - observability.stack.access.stack
 options:
-  stack:
-    description: The checked model, C(observability_stack).
-    type: dict
-    required: true
   purpose:
     description: What the run is going to do.
     type: str
-    choices: [apply, verify, remove]
+    choices: [apply, diff, verify, remove]
     default: apply
+  inputs:
+    description: For each role of the stack the digest of what its objects follow from, the fact C(observability_inputs).
+    type: dict
+    default: {}
+  always:
+    description: Whether everything is rendered and compared, whatever the record says.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -38,7 +45,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: C(observability_stack), the model, with C(namespace_state), which is V(absent), V(ours) or V(foreign).
+  description:
+    - C(observability_stack), the model, with C(namespace_state), which is V(absent), V(ours) or V(foreign).
+    - C(observability_run), with C(roles), those whose objects have to be rendered and compared, and C(settled), whether there is
+      nothing to do.
   type: dict
   returned: success
 problems:
@@ -46,8 +56,4 @@ problems:
   type: list
   elements: str
   returned: failure
-facts:
-  description: What was read, as M(observability.stack.cluster_info) returns it.
-  type: dict
-  returned: success
 """

@@ -8,37 +8,32 @@ author: observability.stack contributors (@observability)
 short_description: Wait until every pod of the stack's workloads is ready, and say what it waits for
 version_added: 0.1.0
 description:
-  - Asks for the workloads of one stack, by their labels C(app.kubernetes.io/part-of=observability-stack) and C(app.kubernetes.io/instance),
-    kind by kind, until each has the desired number of updated and available pods, by the fields that C(kubectl rollout status) reads.
-  - The pods of a DaemonSet or StatefulSet whose node is not ready are not waited for, as long as others of the same workload run elsewhere.
-    A warning names them.
+  - Asks for the workloads of one stack, by its labels, kind by kind, until each has the desired number of updated and available pods,
+    by the fields that C(kubectl rollout status) reads.
+  - The pods of a DaemonSet or StatefulSet whose node is not ready are not waited for, as long as others of the same workload run
+    elsewhere. A warning names them.
   - Prints a line whenever what is missing changes, with the reasons that the first pods give.
-  - Fails once nothing has become ready for O(timeout), with that line, the warnings about each pod that is not ready, and the last lines of
-    its log. It fails at once when the image that a pod names is no valid one.
+  - Fails once nothing has become ready for O(timeout), with that line, the warnings about each pod that is not ready, and the last
+    lines of its log. It fails at once when the image that a pod names is no valid one.
   - A cluster that does not answer is waited for as well.
 extends_documentation_fragment:
   - observability.stack.access
-requirements:
-  - kubernetes.core, whose modules it runs on the host of the task
+  - observability.stack.access.stack
 attributes:
   check_mode:
     description: Is skipped in check mode, where nothing was applied.
     support: none
 options:
-  namespace:
-    description: Namespace of the workloads.
-    type: str
-    required: true
-  instance:
-    description: Value of the label C(app.kubernetes.io/instance) of the stack.
-    type: str
-    required: true
   kinds:
     description: Kinds to wait for, in this order.
     type: list
     elements: str
     choices: [StatefulSet, DaemonSet, Deployment]
     default: [StatefulSet, DaemonSet, Deployment]
+  available:
+    description: Whether pods count only once they have been ready for the C(minReadySeconds) of their workload.
+    type: bool
+    default: true
   timeout:
     description: How long to wait since something last became ready, in seconds.
     type: int
@@ -48,8 +43,7 @@ options:
 EXAMPLES = """
 - name: Wait until the stores are ready
   observability.stack.wait_ready:
-    namespace: observability
-    instance: observability.berlin
+    stack: "{{ observability_stack }}"
     kinds: [StatefulSet]
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engine.installations import Installation
-from tools.lab import loopback
+from tools.lab import control_plane, loopback
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +24,10 @@ def installation(api_server: loopback.ControlPlane) -> Installation:
     run = made.play()
     assert run.code == 0, run.output
     return made
+
+
+@pytest.fixture(scope="session")
+def garbage_collector(api_server: loopback.ControlPlane) -> None:
+    """Start the controller that ends a removal in the foreground: without it what is removed stays."""
+    command = control_plane.commands(api_server.place)["kube-controller-manager"]
+    api_server.start("garbage-collector", [*command, "--controllers=garbage-collector-controller"])

@@ -68,7 +68,7 @@ class Installation:
         variables = self.inventory(**changes)
         with tempfile.TemporaryDirectory() as directory, ready.workloads(self.cluster, self.namespace):
             given = ("--skip-tags=verify", *arguments)
-            done = playbooks.run(Path(directory), ROOT / "playbooks" / playbook, "{}", *given, environment=environment, **variables)
+            done = playbooks.run(Path(directory), ROOT / "playbooks" / playbook, *given, environment=environment, **variables)
         return Run(*done)
 
     def objects(self) -> dict[str, dict[str, Any]]:

@@ -327,7 +327,7 @@ def killed(stack: Installation, proxy: Proxy, number: int) -> None:
 
     proxy.seen = seen
     with tempfile.TemporaryDirectory() as directory, ready.workloads(stack.cluster, stack.namespace):
-        started = playbooks.start(Path(directory), ROOT / "playbooks/site.yml", "{}", "--skip-tags=verify", **stack.inventory())
+        started = playbooks.start(Path(directory), ROOT / "playbooks/site.yml", "--skip-tags=verify", **stack.inventory())
         started.communicate(timeout=300)
     proxy.seen = lambda _asked, _status: None
     assert done.is_set()

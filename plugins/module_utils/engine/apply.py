@@ -20,6 +20,14 @@ from .snapshot import THREADS, Item
 _APPLY = {"content-type": "application/apply-patch+yaml"}
 
 
+class Rejected(ClusterError):  # noqa: N818 - it names what became of the object
+    """The API server did not take an object, for a `reason`."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key} was rejected by the cluster: {reason}")
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Applied:
     """What became of one desired object. `before` is null when it was missing; `desired` and `live` are its digests for the record."""
@@ -84,9 +92,16 @@ def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
 def _applied(cluster: Cluster, item: Item, known: tuple[str, str] | None, *, dry: bool) -> Applied:
     desired = digest(item)
     before = read(cluster, item)
+    if before and (since := before["metadata"].get("deletionTimestamp")):
+        # Applying would be answered with a success, and the object be gone afterwards.
+        held = ", ".join(before["metadata"].get("finalizers") or [])
+        raise ClusterError(
+            f"{key_of(item)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
+            "repeat the run when it is gone"
+        )
     if before and known == (desired, live := live_digest(before)):
         return Applied(item, before, before, changed=False, desired=desired, live=live)
-    after = _sent(cluster, item, dry=dry)
+    after = sent(cluster, item, dry=dry)
     return Applied(item, before, after, before is None or not is_same(before, after), desired, live_digest(after))
 
 
@@ -100,12 +115,13 @@ def read(cluster: Cluster, item: Item) -> Item | None:
     return answer.object()
 
 
-def _sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
+def sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
+    """Apply an object and return the API server's answer. Raises Rejected when it does not take the object."""
     query = [("fieldManager", FIELD_MANAGER), ("force", "true"), *([("dryRun", "All")] if dry else [])]
     answer = cluster.request("PATCH", path_of(item), query, _APPLY, json.dumps(item).encode())
     # In a dry run a namespace that the run would make is not there yet.
     if dry and answer.status == 404 and item["metadata"].get("namespace"):
         return item
     if answer.status not in (200, 201):
-        raise ClusterError(f"{key_of(item)} was rejected by the cluster: {answer.reason()}")
+        raise Rejected(key_of(item), answer.reason())
     return answer.object()

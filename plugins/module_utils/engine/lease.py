@@ -57,11 +57,11 @@ class RunLease:
         if time.monotonic() - self._held > DURATION / 4:
             self.hold(patience, say)
 
-    def release(self) -> None:
-        """Give the Lease back, if this run holds it."""
+    def release(self) -> bool:
+        """Give the Lease back, and return whether this run held it."""
         found = self._read()
-        if found and (found.get("spec") or {}).get("holderIdentity") == self._holder:
-            self._write(found, holder="")
+        held = bool(found) and ((found or {}).get("spec") or {}).get("holderIdentity") == self._holder
+        return held and self._write(found, holder="")
 
     def _read(self) -> dict[str, Any] | None:
         answer = self._cluster.request("GET", self._path)

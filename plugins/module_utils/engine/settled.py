@@ -34,6 +34,8 @@ def _reasons(inputs: str, found: Snapshot, entry: record.Entry | None, name: str
         item = found.objects.get(key)
         if item is None:
             yield f"{key} is missing"
+        elif item["metadata"].get("deletionTimestamp"):
+            yield f"{key} is being deleted"
         elif live_digest(item) != live:
             yield f"{key} was changed"
     for key, digest in entry.secrets.items():
@@ -47,7 +49,7 @@ def _reasons(inputs: str, found: Snapshot, entry: record.Entry | None, name: str
             yield f"{title_of(item)} is not ready"
 
 
-def extra(found: Snapshot, desired: Collection[str]) -> list[Item]:
+def left_over(found: Snapshot, desired: Collection[str]) -> list[Item]:
     """Return what earlier runs have applied and the inventory no longer produces. `desired` has the keys of what it produces.
 
     What a stack has applied has its labels, and its fields are those of this collection's manager. What holds data stays in any case.

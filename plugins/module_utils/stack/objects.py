@@ -40,6 +40,20 @@ def objects(
     return placement.placed(stack, name, [*written, *made], pod or {})
 
 
+def waves(stack: Stack) -> dict[str, list[str]]:
+    """Return the roles that have objects on the cluster, by wave, in the order in which they are applied.
+
+    The backends are ready before what sends to them and queries them. The policies of the namespace come last, when every pod has its own.
+    """
+    backends = [name for name in stack.enabled if catalogue.component(name).backend]
+    return {
+        "namespace": ["namespaces"],
+        "backends": backends,
+        "agents": [name for name in stack.enabled if name not in backends],
+        "network_policies": ["network_policies"] if stack.network_policies else [],
+    }
+
+
 def roles(stack: Stack) -> list[str]:
-    """Return the roles that have objects on the cluster, in the order in which they are applied."""
-    return ["namespaces", *stack.enabled, *(["network_policies"] if stack.network_policies else [])]
+    """Return the roles of all waves, in their order."""
+    return [role for wave in waves(stack).values() for role in wave]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,13 @@ import yaml
 from ansible.errors import AnsibleActionFail, AnsibleActionSkip
 from ansible_collections.observability.stack.plugins.action import wait_ready
 from ansible_collections.observability.stack.plugins.doc_fragments import access
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Query
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.modules import wait_ready as wait_ready_documentation
+
+from tests.inventories import stack
+
+SELECTOR = ",".join(f"{name}={value}" for name, value in ownership(stack()).items())
 
 
 def workload(kind: str, ready: int) -> dict[str, Any]:
@@ -37,38 +44,47 @@ STATES: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(wait_ready, "PAUSE", 0.0)
+    monkeypatch.setattr(wait_ready, "_FIRST_PAUSE", 0.0)
     return []
 
 
+class ApiServer:
+    """Answers lists of the kind that is waited for one after the other, and everything else from STATES; a text is an error."""
+
+    def __init__(self, workloads: Iterator[Any]) -> None:
+        self.workloads = workloads
+
+    def request(self, method: str, path: str, query: Query = (), *_rest: Any) -> Answer:
+        assert method == "GET"
+        if path.endswith("/log"):
+            return Answer(200, "cannot start\n", {}) if "/mimir-0/" in path else Answer(404, "", {})
+        kind = {"pods": "Pod", "nodes": "Node", "events": "Event"}.get(path.rpartition("/")[2])
+        if kind in (None, "Pod"):
+            assert dict(query)["labelSelector"] == SELECTOR
+        found = STATES[kind] if kind else next(self.workloads)
+        return Answer(200, json.dumps({"items": found}), {})
+
+    def object(self, method: str, path: str, query: Query = ()) -> Any:
+        return self.request(method, path, query).json()
+
+
+class Lease:
+    """Nobody else wants it."""
+
+    def hold(self, *_: Any) -> None:
+        """Hold it."""
+
+
 def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
-    """Run the action against a cluster whose StatefulSets are, one question after the other, those given; an error is one more answer."""
+    """Run the action against a cluster whose StatefulSets are, one question after the other, those given."""
     task = SimpleNamespace(
-        args={"namespace": "observability", "instance": "observability.here", "kinds": ["StatefulSet"], **options},
-        check_mode=check_mode,
-        async_val=0,
-        action="wait_ready",
+        args={"stack": stack().to_dict(), "kinds": ["StatefulSet"], **options}, check_mode=check_mode, async_val=0, action="wait_ready"
     )
-    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="unused"))
-    action = wait_ready.ActionModule(task, connection, None, None, None, None)
-    action._display = SimpleNamespace(display=said.append)
-
-    def answer(module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        assert module_args["namespace"] == "observability"
-        assert task_vars == {"some": "variable"}
-        if module_name == "kubernetes.core.k8s_log":
-            return {"log": "cannot start\n"} if module_args["name"] == "mimir-0" else {"failed": True}
-        if module_args["kind"] not in ("Node", "Event"):
-            assert module_args["label_selectors"] == [
-                "app.kubernetes.io/part-of=observability-stack",
-                "app.kubernetes.io/instance=observability.here",
-            ]
-        found = STATES[module_args["kind"]] if module_args["kind"] in STATES else next(workloads)
-        return {"failed": True, "msg": found} if isinstance(found, str) else {"resources": found}
-
-    action._execute_module = answer
-    result: dict[str, Any] = action.run(task_vars={"some": "variable"})
-    return result
+    action = wait_ready.ActionModule(task, SimpleNamespace(_shell=SimpleNamespace(tmpdir="unused")), None, None, None, None)
+    action._display = SimpleNamespace(display=lambda line: said.append(line.removeprefix("[here] ")))
+    action.cluster = lambda *_, **__: ApiServer(workloads)  # type: ignore[method-assign,assignment]
+    action.lease = lambda *_: Lease()  # type: ignore[method-assign,assignment]
+    return action.run(task_vars={"inventory_hostname": "here"})
 
 
 def test_it_ends_when_all_is_ready_and_says_what_it_waited_for_once(said: list[str]) -> None:
@@ -77,12 +93,6 @@ def test_it_ends_when_all_is_ready_and_says_what_it_waited_for_once(said: list[s
     assert not result.get("failed")
     assert not result["changed"]
     assert said == ["waiting, 0 s: StatefulSet mimir: 0 of 1 pods ready, 1 updated; mimir-0: mimir: ImagePullBackOff"]
-
-
-def test_a_cluster_that_does_not_answer_is_waited_for(said: list[str]) -> None:
-    result = wait(said, iter(["connection rejected", [workload("StatefulSet", 1)]]))
-    assert not result.get("failed")
-    assert said == ["waiting, 0 s: the cluster does not answer: connection rejected"]
 
 
 def test_it_gives_up_with_the_reason_the_event_and_the_log(said: list[str]) -> None:
@@ -110,9 +120,10 @@ def test_a_wrong_kind_is_rejected_by_name(said: list[str]) -> None:
 def test_the_options_are_those_of_the_documentation() -> None:
     options = yaml.safe_load(wait_ready_documentation.DOCUMENTATION)["options"]
     options |= yaml.safe_load(access.ModuleDocFragment.DOCUMENTATION)["options"]
+    options |= yaml.safe_load(access.ModuleDocFragment.STACK)["options"]
     assert {
         name: {key: value for key, value in option.items() if key != "description"} for name, option in options.items()
-    } == wait_ready.SPEC
+    } == wait_ready.ActionModule.SPEC
 
 
 # --- A clock that only sleeping moves ---

@@ -7,26 +7,19 @@ import hashlib
 from typing import Any
 
 import pytest
-import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.observability.stack.plugins.filter import kubernetes_objects, verify
+from ansible_collections.observability.stack.plugins.filter import passwords, verify
 from ansible_collections.observability.stack.plugins.filter import stack as over_the_model
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, kubernetes
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
 from passlib.hash import apr_md5_crypt
 
 from tests.inventories import INPUTS, component_settings, stack
 
 MODEL = stack()
-MODULES = (over_the_model, kubernetes_objects, verify)
-CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "loki"}, "data": {"x": "1"}}
-WORKLOAD = {
-    "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "loki"},
-    "spec": {"selector": {"matchLabels": {}}, "template": {"metadata": {}, "spec": {"containers": [{"name": "loki"}]}}},
-}  # fmt: skip
+MODULES = (over_the_model, passwords, verify)
 ROWS = [{"connection": "alloy-loki", "status": "ok", "seconds": 1.5, "detail": "", "sent": "10 lines", "read_back": "10 lines"}]
 
 
@@ -45,19 +38,13 @@ def plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-# Each filter once; `objects`, `secrets`, `applied` and `rows` are variables of the playbook.
+# Each filter once; `rows` is a variable of the playbook.
 EXPRESSIONS = {
     "component": "observability_stack | observability.stack.component('loki')",
     "labels": "observability_stack | observability.stack.labels('loki')",
-    "objects": "observability_stack | observability.stack.objects('loki', objects)",
     "pod_security": "observability_stack | observability.stack.pod_security",
     "removal_plan": "observability_stack | observability.stack.removal_plan",
     "basic_auth": "'correct horse' | observability.stack.basic_auth('viewer')",
-    "certificate_plan": "[] | observability.stack.certificate_plan('tls', ['a.example.com'], 'example.com')",
-    "manifest": "objects | observability.stack.manifest",
-    "object_changes": "applied | observability.stack.object_changes",
-    "secret_objects": "secrets | observability.stack.secret_objects(observability_stack, 'grafana')",
-    "verify_table": "rows | observability.stack.verify_table",
     "verify_graph": "rows | observability.stack.verify_graph(observability_stack)",
 }
 
@@ -69,9 +56,7 @@ def test_every_filter_is_tried_here() -> None:
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_a_filter_takes_what_a_playbook_has_and_gives_plain_data(name: str) -> None:
-    secrets = [{"name": "one", "data": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}]
-    applied = {"changed": True, "method": "create", "result": CONFIG, "diff": {"before": {}, "after": {"data": {"x": "1"}}}}
-    found = render(EXPRESSIONS[name], objects=[CONFIG, WORKLOAD], secrets=secrets, applied=applied, rows=ROWS)
+    found = render(EXPRESSIONS[name], rows=ROWS)
     assert plain(found)
     assert found
 
@@ -106,16 +91,10 @@ def test_arguments_may_be_templates_too() -> None:
             "observability_stack | observability.stack.component('lokki')",
             "component: 'lokki' is no component; it should be one of mimir, loki, prometheus, alloy, otel_collector, grafana, ingress, ",
         ),
-        (
-            "observability_stack | observability.stack.objects('lokki', [])",
-            "objects: 'lokki' is no component; it should be one of mimir, loki",
-        ),
         ("observability_stack | observability.stack.component('grafana')", "component: .*'secrets'"),
         ("observability_stack | observability.stack.component('loki', secret={})", "component: .*'secret'"),
         ("observability_stack | observability.stack.component('otel_collector', resources={})", "limits.memory is None"),
         ("(observability_stack | observability.stack.component('loki')).ports.htp", "htp"),
-        ("['secret'] | observability.stack.secret_objects(observability_stack, 'grafana')", "mapping"),
-        ("[{'name': 'x', 'data': 'secret'}] | observability.stack.secret_objects(observability_stack, 'grafana')", "mapping"),
     ],
 )
 def test_a_wrong_input_is_an_error_of_a_filter_that_says_what_is_wrong(expression: str, says: str) -> None:
@@ -123,44 +102,7 @@ def test_a_wrong_input_is_an_error_of_a_filter_that_says_what_is_wrong(expressio
         render(expression)
 
 
-# --- objects ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_objects_of_a_component_are_those_of_its_templates_and_what_follows_from_the_tables() -> None:
-    found = render("observability_stack | observability.stack.objects('loki', objects)", objects=[CONFIG, WORKLOAD])
-    assert [(item["kind"], item["metadata"]["name"]) for item in found] == [
-        ("ServiceAccount", "loki"),
-        ("ConfigMap", "loki"),
-        ("StatefulSet", "loki"),
-        ("Service", "loki"),
-        ("Service", "loki-headless"),
-        ("NetworkPolicy", "loki"),
-    ]
-    assert kubernetes.CHECKSUM in found[2]["spec"]["template"]["metadata"]["annotations"]
-    names = {item["kind"] for item in render("observability_stack | observability.stack.objects('prometheus', [])")}
-    assert "PodDisruptionBudget" in names
-
-
-def test_pod_and_service_are_laid_over_the_objects() -> None:
-    found = render(
-        "observability_stack | observability.stack.objects('loki', objects, pod, service)",
-        objects=[CONFIG, WORKLOAD],
-        pod={"priority_class": trust_as_template("{{ 'hi' ~ 'gh' }}")},
-        service={"spec": {"type": "NodePort", "ports": {"http": {"nodePort": 30100}}}},
-    )
-    (workload,) = [item for item in found if item["kind"] == "StatefulSet"]
-    assert workload["spec"]["template"]["spec"]["priorityClassName"] == "high"
-    service = next(item for item in found if item["kind"] == "Service")
-    assert {port["name"]: port.get("nodePort") for port in service["spec"]["ports"]} == {"http": 30100, "grpc": None, "memberlist": None}
-
-
-@pytest.mark.parametrize(("policies", "names"), [(True, ["default-deny", "verify"]), (False, [])])
-def test_the_policies_of_the_namespace_come_from_a_role_of_their_own(policies: bool, names: list[str]) -> None:
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "observability"}}
-    model = stack(observability_network_policies=policies).to_dict()
-    found = render("model | observability.stack.objects('network_policies', [])", model=model)
-    assert [item["metadata"]["name"] for item in found] == names
-    assert render("model | observability.stack.objects('namespaces', objects)", model=model, objects=[namespace]) == [namespace]
+# --- removal -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_plan_of_a_removal_knows_what_is_on_the_nodes() -> None:
@@ -170,16 +112,7 @@ def test_the_plan_of_a_removal_knows_what_is_on_the_nodes() -> None:
     assert found["host"]["root"] == "/var/lib/observability-stack"
 
 
-# --- secrets and certificates -----------------------------------------------------------------------------------------
-
-
-def test_values_of_a_secret_are_encoded() -> None:
-    data = {"user": trust_as_template("{{ 'ad' ~ 'min' }}"), "number": 5, "text": "ü"}
-    secrets = [{"name": "one", "data": data}, {"name": "two", "type": "kubernetes.io/tls", "data": {}}]
-    one, two = render("secrets | observability.stack.secret_objects(observability_stack, 'grafana')", secrets=secrets)
-    assert {key: base64.b64decode(value).decode() for key, value in one["data"].items()} == {"user": "admin", "number": "5", "text": "ü"}
-    assert (one["type"], two["type"]) == ("Opaque", "kubernetes.io/tls")
-    assert one["metadata"] == {"name": "one", "namespace": MODEL.namespace, "labels": labels(MODEL, "grafana")}
+# --- passwords -----------------------------------------------------------------------------------------
 
 
 def test_a_password_and_its_hashes_are_in_one_secret() -> None:
@@ -195,22 +128,3 @@ def test_a_password_and_its_hashes_are_in_one_secret() -> None:
     assert apr_md5_crypt.verify("correct horse", hashed)
     assert not apr_md5_crypt.verify("wrong horse", hashed)
     assert made != render("password | observability.stack.basic_auth('viewer')", password="correct horse")  # noqa: S106 - no credential
-
-
-def test_a_certificate_is_planned_from_what_the_cluster_has() -> None:
-    secrets = {"resources": [{"metadata": {"name": trust_as_template("{{ 'oth' ~ 'er' }}")}}]}
-    expression = "secrets.resources | observability.stack.certificate_plan('tls', ['a.example.com'], 'example.com')"
-    found = render(expression, secrets=secrets)
-    assert (found["authority"], found["certificate"], found["permitted"]) == ("make", "make", ["DNS:example.com"])
-
-
-def test_filters_over_objects_take_registered_results() -> None:
-    secrets = [{"name": "one", "data": {"name": trust_as_template("{{ 'lo' ~ 'cal' }}")}}]
-    (made,) = render("secrets | observability.stack.secret_objects(observability_stack, 'grafana')", secrets=secrets)
-    assert made["data"] == {"name": "bG9jYWw="}
-
-
-def test_a_manifest_reads_back_as_it_was_and_shows_texts_line_by_line() -> None:
-    text = render("objects | observability.stack.manifest", objects=[{**CONFIG, "data": {"a": "one\ntwo\n"}}, WORKLOAD])
-    assert list(yaml.safe_load_all(text)) == [{**CONFIG, "data": {"a": "one\ntwo\n"}}, WORKLOAD]
-    assert "  a: |\n    one\n    two\n" in text

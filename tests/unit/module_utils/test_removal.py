@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from ansible_collections.observability.stack.plugins.filter.stack import removal_plan
 from ansible_collections.observability.stack.plugins.module_utils import removal, survey
-from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Cluster, ClusterError, Query
+from ansible_collections.observability.stack.plugins.module_utils.cluster import METADATA, Answer, Cluster, ClusterError, Query
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, KINDS, path
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, instance, labels
 
-from tests.inventories import load, stack
+from tests.inventories import stack
 
-KINDS: list[dict[str, Any]] = load("roles/common/vars/main.yml")["__common_kinds"]
 PLAN = removal_plan(stack())
 OURS = {**PLAN["selector"], "app.kubernetes.io/name": "prometheus"}
 
@@ -31,13 +31,13 @@ RESOURCES = {
 
 
 def test_the_resource_of_every_kind_that_is_removed_is_known() -> None:
-    assert {row["kind"] for row in [*KINDS, *PLAN["unlabelled"]]} <= RESOURCES.keys()
+    assert {*BY_KIND, *(row["kind"] for row in PLAN["unlabelled"])} <= RESOURCES.keys()
 
 
 @pytest.mark.parametrize(("kind", "resource"), RESOURCES.items())
 def test_the_path_of_a_kind(kind: str, resource: str) -> None:
-    assert removal.path("v1", kind, "shop").startswith(f"/api/v1/namespaces/shop/{resource}")
-    assert removal.path("networking.k8s.io/v1", kind, name="a") == f"/apis/networking.k8s.io/v1/{resource}/a"
+    assert path("v1", kind, "shop").startswith(f"/api/v1/namespaces/shop/{resource}")
+    assert path("networking.k8s.io/v1", kind, name="a") == f"/apis/networking.k8s.io/v1/{resource}/a"
 
 
 def test_a_removal_selects_by_the_instance_and_not_by_the_collection_alone() -> None:
@@ -84,8 +84,8 @@ def test_what_components_make_without_labels_is_known() -> None:
 
 
 def test_data_goes_only_with_the_data() -> None:
-    assert {row["kind"] for row in KINDS if row["data"]} == {"Secret", "PersistentVolumeClaim", "Namespace"}
-    assert KINDS[-1]["kind"] == "Namespace"
+    assert {row.kind for row in KINDS if row.data} == {"Secret", "PersistentVolumeClaim", "Namespace"}
+    assert KINDS[-1].kind == "Namespace"
 
 
 class Null:
@@ -100,7 +100,7 @@ class Null:
 def test_a_list_without_items_is_an_empty_one() -> None:
     found = survey.survey(Null(), ["observability"])  # type: ignore[arg-type]
     assert (found["storage_classes"], found["ingress_classes"], found["unreadable"]) == ([], [], [])
-    gone = removal.Removal(Null(), {**PLAN, "unlabelled": [], "host": None}, KINDS, True, 1.0)  # type: ignore[arg-type]
+    gone = removal.Removal(Null(), {**PLAN, "unlabelled": [], "host": None}, True, 1.0)  # type: ignore[arg-type]
     gone.run()
     assert gone.removed == []
     assert gone.kept == [f"the namespace {name}: it was there before this stack" for name in PLAN["namespaces"]]
@@ -175,9 +175,8 @@ def selected(found: Mapping[str, str], selector: str) -> bool:
 
 def stored(kind: str, component: str, name: str = "", **metadata: Any) -> dict[str, dict[str, Any]]:
     """Return an object of the stack by its path."""
-    row = next(row for row in [*KINDS, *PLAN["unlabelled"]] if row["kind"] == kind)
     name = name or component
-    where = removal.path(row["api_version"], kind, "observability" if row.get("namespaced", True) else "", name)
+    where = BY_KIND[kind].path("observability", name)
     labelled = {**PLAN["selector"], COMPONENT: component}
     return {where: {"name": name, "uid": f"{kind}-{name}", "labels": labelled, **metadata}}
 
@@ -204,7 +203,7 @@ KEPT = {"grafana-admin", "of-another-stack"}
 
 
 def removed_from(server: ApiServer, *, dry: bool = False) -> removal.Removal:
-    found = removal.Removal(server, PLAN, KINDS, data=False, timeout=5.0, dry=dry)
+    found = removal.Removal(server, PLAN, data=False, timeout=5.0, dry=dry)
     found.run()
     return found
 
@@ -251,7 +250,7 @@ def test_a_dry_run_lists_each_object_once_and_deletes_none(server: ApiServer) ->
 
 def test_a_single_object_is_not_asked_for_as_a_list(server: ApiServer) -> None:
     (where,) = stored("Lease", "ingress")
-    assert server.request("GET", where, headers=survey.METADATA).status == 406
+    assert server.request("GET", where, headers=METADATA).status == 406
     assert server.request("GET", where).status == 200
     # Fails when it is read in that way.
     removed_from(server)
@@ -262,5 +261,5 @@ def test_workloads_that_do_not_end_fail_the_removal_with_their_names(server: Api
     monkeypatch.setattr(ApiServer, "ENDING", 10**6)
     monkeypatch.setattr(ApiServer, "nodes", lambda _self: [])
     with pytest.raises(ClusterError, match=r"still there after 0 s \(common_wait_timeout\): grafana"):
-        removal.Removal(server, PLAN, KINDS, data=False, timeout=0.05).run()
+        removal.Removal(server, PLAN, data=False, timeout=0.05).run()
     assert "delete daemonsets/alloy" not in server.log

@@ -9,6 +9,7 @@ from ...addressing import TENANT_HEADER, url
 from ...messages import wrong
 from ...model import Stack
 from ...own import Configuration, Own
+from ...secrets import Secret
 from .inputs import config_problems, secret_problems, variable
 
 OWN = Own(
@@ -52,6 +53,14 @@ def settings(stack: Stack, secrets: Mapping[str, Mapping[str, Mapping[str, str]]
     }
     environment = [{"name": name, "valueFrom": {"secretKeyRef": reference}} for name, reference in found.items()]
     return {"data_sources": data_sources(stack), "environment": environment}
+
+
+def secrets(_stack: Stack) -> list[Secret]:
+    """Return the Secrets that the role creates where they are missing."""
+    return [
+        Secret("grafana-admin", ("username", "password"), "Grafana's administrator, at its first start"),
+        Secret("grafana-secret-key", ("secret_key",), "Grafana encrypts the secrets in its database with it: it must never change"),
+    ]
 
 
 def data_sources(stack: Stack) -> list[dict[str, Any]]:

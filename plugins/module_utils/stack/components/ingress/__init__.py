@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ... import catalogue
+from ...certificates import authority_name
 from ...connections import receivers
 from ...labels import labels
 from ...model import Stack
 from ...own import Own
+from ...secrets import TLS, Secret
 from .inputs import ISSUER_DEFAULTS, config_problems, issuer_problems, service_problems
 
 OWN = Own(
@@ -56,8 +58,21 @@ def settings(
         "routes": routes(stack),
         "ingresses": ingresses(stack, auth_secret),
         "certificate": certificate(stack, issuer),
-        "service": {"metadata": {"annotations": dict(service_annotations or {})}, "spec": spec},
+        # Without ours there is no field of ours for those that a cloud adds.
+        "service": {"metadata": {"annotations": dict(service_annotations)} if service_annotations else {}, "spec": spec},
     }
+
+
+def secrets(stack: Stack) -> list[Secret]:
+    """Return the Secrets that the role creates where they are missing."""
+    users = ("username", "password", "htpasswd", "auth")
+    found = [Secret("observability-basic-auth", users, "users of Prometheus, Mimir and Loki", "nginx.org/htpasswd")]
+    if stack.tls_source == "self_signed":
+        found += [
+            Secret(stack.tls_secret, ("tls.crt", "tls.key", "ca.crt"), "certificate of the public hosts", TLS),
+            Secret(authority_name(stack.tls_secret), ("tls.crt", "tls.key"), "authority that signs that certificate; no pod uses it", TLS),
+        ]
+    return found
 
 
 def routes(stack: Stack) -> list[dict[str, Any]]:
