@@ -40,7 +40,8 @@ def execute(playbook: Path, inventory: Path, *arguments: str, environment: Mappi
 def _started(playbook: Path, inventory: Path, *arguments: str, environment: Mapping[str, str] | None) -> subprocess.Popen[str]:
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     return subprocess.Popen(
-        [program, str(playbook), f"--inventory={inventory}", *arguments],
+        # Nothing of it outlives the tests, also when they are killed.
+        ["setpriv", "--pdeathsig=KILL", program, str(playbook), f"--inventory={inventory}", *arguments],
         cwd=ROOT,
         env={
             **os.environ,

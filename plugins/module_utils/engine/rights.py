@@ -65,11 +65,11 @@ class Needed:
 
 
 def needed(stack: Stack, purpose: str, *, dry: bool = False, verify: bool = False, found: Collection[str] = ()) -> Needed:
-    """Return what a run for a purpose of preflight needs; `dry`: in check mode, `verify`: with the verification at its end.
+    """Return what a run for a purpose of preflight needs; `dry`: it changes nothing, `verify`: with the verification at its end.
 
     `found` names kinds of which the stack has objects already: they may have to go. The rights to remove data are not among them.
     """
-    spaces = graph.namespaces(stack)
+    spaces, dry = graph.namespaces(stack), dry or purpose == "diff"
     if purpose == "verify":
         return Needed(tuple(sorted(_verified(stack))))
     if purpose == "remove":
