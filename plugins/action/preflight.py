@@ -83,10 +83,7 @@ class ActionModule(ClusterAction):
 
 def _facts(stack: Stack, roles: list[str], *, settled: bool) -> dict[str, Any]:
     run = {"roles": roles, "settled": settled}
-    return {
-        "changed": False,
-        "ansible_facts": {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}},
-    }
+    return {"changed": False, "ansible_facts": {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}}}
 
 
 def _failure(problems: list[str]) -> dict[str, Any]:

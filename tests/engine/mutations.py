@@ -102,7 +102,7 @@ def only(content: Item) -> Change:
 
 
 def same_labels(item: Item) -> None:
-    """Leave nothing of an object but its labels: the whole of one conflicts with itself once defaults stand in an atomic list."""
+    """Leave nothing of an object but its labels: the whole of one conflicts with itself once an atomic list has defaults."""
     only({"metadata": {"labels": item["metadata"]["labels"]}})(item)
 
 
