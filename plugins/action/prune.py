@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any, ClassVar
 
-from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.engine import prune, settled, snapshot
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine import prune, record, settled, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import visible
-from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import key_of, title_of
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of, title_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
@@ -34,12 +34,14 @@ class ActionModule(ClusterAction):
         if missing:
             raise ClusterError(f"nothing is removed, since it is not known what these roles have applied: {', '.join(missing)}")
         items = settled.left_over(found, {key for keys in desired.values() for key in keys})
-        if items and not dry:
+        stale = [role for role in found.entries if role not in objects.roles(stack)]
+        if (items or stale) and not dry:
             lease = self.lease(cluster, stack)
             lease.hold(stack.wait_timeout, self.say)
             # Pods that deliver what they hold may take longer to end than a Lease lasts.
             keep = functools.partial(lease.keep, stack.wait_timeout, self.say)
             prune.prune(cluster, items, graph.removal_names(), stack.wait_timeout, self.say, keep)
+            _forget(cluster, stack, stale)
         elif dry:
             for item in items:
                 self.say(f"{title_of(item)}: removed")
@@ -49,3 +51,12 @@ class ActionModule(ClusterAction):
             "objects": [f"{title_of(item)}: removed" for item in items],
             **({"diff": diff} if self._task.diff else {}),
         }
+
+
+def _forget(cluster: Cluster, stack: Stack, roles: list[str]) -> None:
+    """Remove the entries of roles that are no longer part of the stack: a snapshot would ask for each of their objects."""
+    if not roles:
+        return
+    answer = cluster.send("PATCH", BY_KIND["ConfigMap"].path(stack.namespace, record.NAME), {"data": dict.fromkeys(roles)})
+    if answer.status not in (200, 404):
+        raise ClusterError(f"the ConfigMap {record.NAME} cannot be written: {answer.reason()}")

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: apply
 author: observability.stack contributors (@observability)
 short_description: Apply the objects of one role, those that differ
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Renders the templates of the calling role, adds the objects that follow from the model, compares them with the record of earlier
     runs on the cluster, and applies those that differ, server-side.

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: end_run
 author: observability.stack contributors (@observability)
 short_description: Let other runs change the stack
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Releases the Lease C(observability-stack-run) that the tasks of this run hold while they change the stack. A run that does not is
     waited for until the Lease expires.

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: prune
 author: observability.stack contributors (@observability)
 short_description: Remove what an inventory no longer produces
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Compares the objects with the labels of the stack with what its roles want on the cluster, and removes the rest, in the order that
     loses nothing. Senders end before what they send to.

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: secret
 author: observability.stack contributors (@observability)
 short_description: Create the missing ones of some Secrets
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates each Secret that does not exist. One that exists is neither read nor changed, whoever has made it, unless O(replace) says so.
 extends_documentation_fragment:

@@ -14,7 +14,6 @@ LABELS = {
     "app.kubernetes.io/part-of": "observability-stack",
     "app.kubernetes.io/managed-by": "ansible",
 }
-STATE = "ConfigMap observability/observability-stack-state"
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def batches(items: Sequence[Item], waves: Sequence[Sequence[str]]) -> list[list[
     """Return the objects in the batches in which they are removed. `waves`: values of the component label, senders first."""
 
     def by_kind(names: set[str]) -> list[Item]:
-        return [item for kind in KINDS for item in items if item["kind"] == kind.kind in names]
+        return [item for kind in KINDS for item in items if item["kind"] == kind.kind and kind.kind in names]
 
     kinds = [kind.kind for kind in KINDS]
     workloads = {kind.kind for kind in KINDS if kind.workload}

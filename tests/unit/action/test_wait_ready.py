@@ -62,7 +62,8 @@ class ApiServer:
         if kind in (None, "Pod"):
             assert dict(query)["labelSelector"] == SELECTOR
         found = STATES[kind] if kind else next(self.workloads)
-        return Answer(200, json.dumps({"items": found}), {})
+        items = [{**item, "metadata": {"name": "an-event", **item.get("metadata", {})}} for item in found]
+        return Answer(200, json.dumps({"items": items}), {})
 
     def object(self, method: str, path: str, query: Query = ()) -> Any:
         return self.request(method, path, query).json()
@@ -73,6 +74,8 @@ class Lease:
 
     def hold(self, *_: Any) -> None:
         """Hold it."""
+
+    keep = hold
 
 
 def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False, timeout: int = 600, **options: Any) -> dict[str, Any]:
