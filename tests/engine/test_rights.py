@@ -148,7 +148,7 @@ def test_a_run_names_all_of_them_before_anything_is_changed(deployer: Deployer, 
     assert (
         "the credentials of observability_context lack these rights, in the whole cluster: list namespaces, get nodes/metrics; "
         "in the namespace by-a-deployer: patch configmaps, list events, update leases.coordination.k8s.io; docs/permissions.md"
-    ) in " ".join(run.output.split())
+    ) in " ".join(run.output.split()), run.output
     assert stack.versions() == before
 
 
