@@ -12,7 +12,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine.kinds i
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 
 class ActionModule(ClusterAction):
@@ -20,15 +20,13 @@ class ActionModule(ClusterAction):
 
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
-        **ACCESS,
         "applied": {"type": "dict", "default": {}},
-        "timeout": {"type": "int", "default": 600},
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `objects`, a line for each that was removed, and `diff`."""
         stack = Stack.from_dict(options["stack"])
-        cluster = self.cluster(options, stack.namespace)
+        cluster = self.cluster(stack)
         dry = bool(self._task.check_mode)
         found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
         desired = settled.recorded(found.entries, dict.fromkeys(objects.roles(stack))) | options["applied"]
@@ -38,10 +36,10 @@ class ActionModule(ClusterAction):
         items = settled.left_over(found, {key for keys in desired.values() for key in keys})
         if items and not dry:
             lease = self.lease(cluster, stack)
-            lease.hold(options["timeout"], self.say)
+            lease.hold(stack.wait_timeout, self.say)
             # Pods that deliver what they hold may take longer to end than a Lease lasts.
-            keep = functools.partial(lease.keep, options["timeout"], self.say)
-            prune.prune(cluster, items, graph.removal_names(), options["timeout"], self.say, keep)
+            keep = functools.partial(lease.keep, stack.wait_timeout, self.say)
+            prune.prune(cluster, items, graph.removal_names(), stack.wait_timeout, self.say, keep)
         elif dry:
             for item in items:
                 self.say(f"{title_of(item)}: removed")

@@ -14,8 +14,7 @@ description:
     when it is missing, unusable, or limited to other names.
   - Fails when one of the Secrets belongs to another owner.
 extends_documentation_fragment:
-  - observability.stack.access
-  - observability.stack.access.stack
+  - observability.stack.on_cluster
 attributes:
   check_mode:
     description: Does the same, and is changed when a certificate would be made.

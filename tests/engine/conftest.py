@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.engine.installations import Installation
+from tests.engine.installations import Installation, Run
 from tools.lab import control_plane, loopback
 
 
@@ -18,12 +19,23 @@ def api_server() -> Iterator[loopback.ControlPlane]:
 
 
 @pytest.fixture(scope="session")
-def installation(api_server: loopback.ControlPlane) -> Installation:
-    """Return a stack that is installed, and to be left as it was found; a test that changes a lot makes one of its own."""
-    made = Installation(api_server, "observability")
-    run = made.play()
+def first_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file with the log of the first installation."""
+    return tmp_path_factory.mktemp("log") / "ansible.log"
+
+
+@pytest.fixture(scope="session")
+def first_run(api_server: loopback.ControlPlane, first_log: Path) -> Run:
+    """Install a stack, with everything printed that Ansible can print, and return the run."""
+    run = Installation(api_server, "observability").play("site.yml", "-vvv", "--diff", environment={"ANSIBLE_LOG_PATH": str(first_log)})
     assert run.code == 0, run.output
-    return made
+    return run
+
+
+@pytest.fixture(scope="session")
+def installation(api_server: loopback.ControlPlane, first_run: Run) -> Installation:  # noqa: ARG001 - it is the installation
+    """Return a stack that is installed. A test leaves it as it has found it."""
+    return Installation(api_server, "observability")
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ class Installation:
             "observability_context": self.server.context,
             "observability_domain": "example.test",
             "observability_storage_check": False,
-            "common_wait_timeout": 60,
+            "observability_wait_timeout": 60,
             **self.variables,
             **changes,
         }
@@ -66,23 +66,25 @@ class Installation:
     def play(self, playbook: str = "site.yml", *arguments: str, environment: dict[str, str] | None = None, **changes: Any) -> Run:
         """Run a playbook with these changes of the inventory; meanwhile workloads become ready. Verification needs pods: it is left out."""
         variables = self.inventory(**changes)
-        with tempfile.TemporaryDirectory() as directory, ready.workloads(self.cluster, self.namespace):
+        with tempfile.TemporaryDirectory() as directory, ready.workloads(self.cluster):
             given = ("--skip-tags=verify", *arguments)
             done = playbooks.run(Path(directory), ROOT / "playbooks" / playbook, *given, environment=environment, **variables)
         return Run(*done)
 
     def objects(self) -> dict[str, dict[str, Any]]:
-        """Return every object of the namespace by key, and those without a namespace that carry the stack's instance label."""
+        """Return every object of the stack's namespaces by key, and those without a namespace that carry its instance label."""
+        selector = [("labelSelector", f"app.kubernetes.io/instance={self.namespace}.{self.namespace}")]
+        names = {item["metadata"]["name"] for item in self.cluster.object("GET", "/api/v1/namespaces", selector)["items"]}
         found: dict[str, dict[str, Any]] = {}
         for kind in KINDS:
-            query = [] if kind.namespaced else [("labelSelector", f"app.kubernetes.io/instance={self.namespace}.{self.namespace}")]
-            answer = self.cluster.request("GET", kind.path(self.namespace), query)
-            if answer.status == 404:  # a kind that this API server does not have
-                continue
-            if answer.status != 200:
-                raise ClusterError(answer.reason())
-            items = ({**item, "apiVersion": kind.api_version, "kind": kind.kind} for item in answer.json()["items"])
-            found |= {key_of(item): item for item in items}
+            for place in sorted({self.namespace, *names}) if kind.namespaced else [""]:
+                answer = self.cluster.request("GET", kind.path(place), [] if kind.namespaced else selector)
+                if answer.status == 404:  # a kind that this API server does not have
+                    continue
+                if answer.status != 200:
+                    raise ClusterError(answer.reason())
+                items = ({**item, "apiVersion": kind.api_version, "kind": kind.kind} for item in answer.json()["items"])
+                found |= {key_of(item): item for item in items}
         return found
 
     def versions(self) -> dict[str, str]:

@@ -183,6 +183,7 @@ _ANY: Sequence[tuple[str, bool, Mutation]] = (
     ("removed", True, removed),
     ("being deleted, kept by a finalizer", True, _TERMINATING),
     ("the labels by which it is found removed", True, patched(_LOST)),
+    ("all labels removed", True, patched({"metadata": {"labels": None}})),
     ("an annotation added", False, patched({"metadata": {"annotations": {"example.test/note": "seen"}}})),
     ("the list of managers emptied", True, patched({"metadata": {"managedFields": [{}]}})),
     ("a label changed and changed back by another manager", True, _there_and_back),

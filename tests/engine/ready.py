@@ -25,10 +25,10 @@ def status(workload: dict[str, Any]) -> dict[str, int]:
     return seen | dict.fromkeys(_OF_REPLICAS, workload["spec"].get("replicas", 1))
 
 
-def make_ready(cluster: Cluster, namespace: str = "") -> None:
-    """Write that status to every workload (of one namespace) that has another one."""
+def make_ready(cluster: Cluster) -> None:
+    """Write that status to every workload that has another one."""
     for kind in (kind for kind in KINDS if kind.workload):
-        for item in cluster.object("GET", kind.path(namespace))["items"]:
+        for item in cluster.object("GET", kind.path())["items"]:
             found = {**item, "apiVersion": kind.api_version, "kind": kind.kind}
             if any((found.get("status") or {}).get(key, 0) != value for key, value in status(found).items()):
                 body = json.dumps({"status": status(found)}).encode()
@@ -38,13 +38,13 @@ def make_ready(cluster: Cluster, namespace: str = "") -> None:
 
 
 @contextlib.contextmanager
-def workloads(cluster: Cluster, namespace: str = "") -> Iterator[None]:
-    """Keep every workload (of one namespace) ready while the block runs."""
+def workloads(cluster: Cluster) -> Iterator[None]:
+    """Keep every workload ready while the block runs."""
     end = threading.Event()
 
     def loop() -> None:
         while not end.wait(PAUSE):
-            make_ready(cluster, namespace)
+            make_ready(cluster)
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()

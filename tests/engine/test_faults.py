@@ -311,10 +311,10 @@ def test_a_run_that_does_not_want_to_wait_names_the_holder_of_the_lease(
     other.hold(0, print)
     drift(stack)
     before = stack.versions()
-    run = stack.play(common_wait_timeout=1)
+    run = stack.play(observability_wait_timeout=1)
     assert run.code != 0
     assert "another run changes this stack: ana on laptop, process 7, since " in run.output
-    assert "it has not ended within 1 s (common_wait_timeout)" in run.output
+    assert "it has not ended within 1 s (observability_wait_timeout)" in run.output
     assert stack.versions() == before
     other.release()
     run = stack.play()
@@ -335,7 +335,7 @@ def killed(stack: Installation, proxy: Proxy, number: int) -> None:
             done.set()
 
     proxy.seen = seen
-    with tempfile.TemporaryDirectory() as directory, ready.workloads(stack.cluster, stack.namespace):
+    with tempfile.TemporaryDirectory() as directory, ready.workloads(stack.cluster):
         started = playbooks.start(Path(directory), ROOT / "playbooks/site.yml", "--skip-tags=verify", **stack.inventory())
         started.communicate(timeout=300)
     proxy.seen = lambda _asked, _status: None

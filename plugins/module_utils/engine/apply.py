@@ -101,6 +101,9 @@ def _applied(cluster: Cluster, item: Item, known: tuple[str, str] | None, *, dry
         )
     if before and known == (desired, live := live_digest(before)):
         return Applied(item, before, before, changed=False, desired=desired, live=live)
+    # An apply that changes nothing is written nevertheless where a list is empty, and for every claim: such a write is avoided.
+    if before and not dry and is_same(before, sent(cluster, item, dry=True)):
+        return Applied(item, before, before, changed=False, desired=desired, live=live_digest(before))
     after = sent(cluster, item, dry=dry)
     return Applied(item, before, after, before is None or not is_same(before, after), desired, live_digest(after))
 

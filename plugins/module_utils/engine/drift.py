@@ -59,8 +59,8 @@ def compared(desired: Item, before: Item | None, after: Item, *, inventory_chang
     key = key_of(desired)
     if before is None:
         return [missing(key)]
-    if before["metadata"].get("deletionTimestamp"):
-        return [missing(key, f"it is being deleted since {before['metadata']['deletionTimestamp']}")]
+    if since := before["metadata"].get("deletionTimestamp"):
+        return [finding("missing", key, "fails", f"it is being deleted since {since}; a run creates it when it is gone")]
     found = []
     if not is_same(before, after):
         fields = list(_changed(before, after, inventory_changed=inventory_changed))

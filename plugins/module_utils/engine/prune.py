@@ -56,7 +56,7 @@ def prune(
         said = ""
         while left := list(_left(cluster, batch)):
             if time.monotonic() > end:
-                raise ClusterError(f"still there after {timeout:.0f} s (common_wait_timeout): {', '.join(left)}")
+                raise ClusterError(f"still there after {timeout:.0f} s (observability_wait_timeout): {', '.join(left)}")
             if (line := f"waiting until these have ended: {', '.join(left)}") != said and time.monotonic() > end - timeout + PAUSE:
                 say(line)
                 said = line

@@ -73,8 +73,8 @@ def _get(cluster: Cluster, key: str) -> Item | None:
     kind, _space, place = key.partition(" ")
     namespace, _slash, name = place.rpartition("/")
     row = BY_KIND.get(kind.partition(".")[0])
-    # Whoever wrote the record may have named what there is not.
-    if row is None:
+    # Somebody may have edited the record: a key without a name would be a list.
+    if row is None or not name:
         return None
     answer = cluster.request("GET", row.path(namespace, name))
     if answer.status == 404:

@@ -32,7 +32,8 @@ class Stack:
     `namespaces` a component to its own namespace where it has one, `pods` to what a site adds to its pods (see `placing`). `enabled` are
     the components that are switched on, `provided` those of them that the cluster has already, so that nothing is installed.
     `ingress_from` are the peers, as a NetworkPolicy has them, from which such a controller reaches the stack. `output_directory` is an
-    absolute path on the machine that runs Ansible. `namespace_state` is what preflight has found (`absent`, `ours` or `foreign`), and
+    absolute path on the machine that runs Ansible. `kubeconfig` and `context` are empty for the usual ones, `wait_timeout` has
+    seconds. `namespace_state` is what preflight has found (`absent`, `ours` or `foreign`), and
     empty before.
     """
 
@@ -71,6 +72,9 @@ class Stack:
     storage_check: bool
     current_context: bool
     always_render: bool
+    kubeconfig: str
+    context: str
+    wait_timeout: int
     output_directory: str
     namespace_state: str
 

@@ -90,9 +90,9 @@ def test_the_status_is_nobodys_drift() -> None:
 def test_an_object_that_is_not_there_or_goes_is_missing() -> None:
     going = workload()
     going["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z"
-    for before in (None, going):
+    for before, next_run in ((None, "creates it"), (going, "fails")):
         (finding,) = found(before)
-        assert (finding["difference"], finding["object"], finding["next_run"]) == ("missing", KEY, "creates it")
+        assert (finding["difference"], finding["object"], finding["next_run"]) == ("missing", KEY, next_run)
     assert "2026-01-02" in found(going)[0]["reason"]
 
 
