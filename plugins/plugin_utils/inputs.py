@@ -56,4 +56,3 @@ def _files(*places: str) -> str:
                 content.update(f"{path.relative_to(ROOT)}\0".encode())
                 content.update(path.read_bytes())
     return content.hexdigest()
-

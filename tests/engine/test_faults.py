@@ -3,83 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.engine import apply, lease, record, snapshot
+from ansible_collections.observability.stack.plugins.module_utils.engine import apply, lease, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND
-from ansible_collections.observability.stack.plugins.module_utils.stack.kubernetes import CHECKSUM
 from ansible_collections.observability.stack.plugins.module_utils.survey import survey
 
-from tests import playbooks
-from tests.engine import faults, ready
 from tests.engine.faults import Asked, Fault, Proxy
-from tests.engine.installations import Installation, Run
-from tests.inventories import ROOT
-from tools.lab.loopback import ControlPlane
-
-# A stack that is small and has a wave, a ClusterRole, policies, and volumes nevertheless.
-SMALL = {f"{component}_enabled": False for component in ("loki", "alloy", "otel_collector", "grafana", "ingress")}
-# The fields that differ between two stacks with the same inventory.
-OTHER = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation")
-LEASE = BY_KIND["Lease"]
-
-
-@pytest.fixture
-def proxy(api_server: ControlPlane, tmp_path: Path) -> Iterator[Proxy]:
-    with faults.proxy(api_server, tmp_path) as made:
-        yield made
-
-
-def behind(proxy: Proxy, namespace: str, **variables: Any) -> Installation:
-    """Return a stack in a namespace of its own, not installed yet, whose runs go through the proxy."""
-    access = {"observability_kubeconfig": str(proxy.kubeconfig), "observability_context": proxy.context}
-    return Installation(proxy.server, namespace, {**SMALL, **access, **variables})
-
-
-def content(stack: Installation) -> dict[str, Any]:
-    """Return what the stack consists of, as far as it does not say when and where; of the record only that it is there."""
-    found = {}
-    for key, item in stack.objects().items():
-        if item["kind"] == "Lease":
-            continue
-        kept = (
-            {}
-            if item["metadata"]["name"] == record.NAME
-            else {name: value for name, value in item.items() if name not in ("status", "metadata")}
-        )
-        metadata = {name: value for name, value in item["metadata"].items() if name not in OTHER}
-        for given in ("clusterIP", "clusterIPs"):
-            if kept.get("spec", {}).get(given, "None") not in ("None", ["None"]):
-                del kept["spec"][given]
-        text = json.dumps([kept, metadata], sort_keys=True).replace(stack.namespace, "N")
-        # The configuration has the names of the stack in it.
-        found[key.replace(stack.namespace, "N")] = re.sub(rf'"{CHECKSUM}": "\w+"', "", text)
-    return found
-
-
-@pytest.fixture(scope="module")
-def expected(api_server: ControlPlane) -> dict[str, Any]:
-    """Return what a run without any fault makes."""
-    stack = Installation(api_server, "no-faults", SMALL)
-    run = stack.play()
-    assert run.code == 0, run.output
-    return content(stack)
-
-
-def is_write(asked: Asked, resource: str = "") -> bool:
-    return asked.method != "GET" and "reviews" not in asked.path and resource in asked.path
-
+from tests.engine.installations import Installation
+from tests.engine.small import behind, content, drift, said
 
 # --- an API server that is unavailable for a moment ---
 
@@ -175,16 +111,6 @@ def test_a_list_whose_items_are_null_has_none(proxy: Proxy) -> None:
     assert not snapshot.read(Cluster(str(proxy.kubeconfig), proxy.context, "any"), ["any"], {"a": "b"}).objects
 
 
-@pytest.fixture(scope="module")
-def stack_with_faults(api_server: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Installation]]:
-    """Yield an installed stack behind a proxy; each test leaves it installed."""
-    with faults.proxy(api_server, tmp_path_factory.mktemp("faults")) as made:
-        stack = behind(made, "faults")
-        run = stack.play()
-        assert run.code == 0, run.output
-        yield made, stack
-
-
 @pytest.mark.parametrize(
     ("method", "resource", "what"),
     [("GET", "statefulsets?", "cut off"), ("PATCH", "configmaps/prometheus", "a page of a proxy"), ("PATCH", "services/mimir?", "nothing")],
@@ -203,17 +129,6 @@ def test_after_a_half_readable_answer_the_next_run_converges(
     run = stack.play()
     assert run.code == 0, run.output
     assert content(stack) == expected
-
-
-def drift(stack: Installation) -> None:
-    """Change what a run has to put right: the ConfigMap of Prometheus, and the Service of Mimir."""
-    stack.cluster.object("PATCH", BY_KIND["ConfigMap"].path(stack.namespace, "prometheus"), body={"data": {"prometheus.yaml": "no"}})
-    stack.cluster.request("DELETE", BY_KIND["Service"].path(stack.namespace, "mimir"))
-
-
-def said(run: Run) -> str:
-    """Return the output of a run on one line, without YAML's quotes."""
-    return " ".join(run.output.split()).replace("''", "'")
 
 
 # --- an object that is rejected ---
@@ -263,107 +178,3 @@ def test_an_object_that_a_policy_rejects_is_named_with_the_policy_and_the_reason
     run = stack.play()
     assert run.code == 0, run.output
     assert content(stack) == expected
-
-
-# --- several runs, and runs that end early ---
-
-
-def test_of_two_runs_at_the_same_time_the_second_waits_for_the_first(proxy: Proxy, expected: dict[str, Any], tmp_path: Path) -> None:
-    stack = behind(proxy, "twice")
-    first_waits, second_waits = threading.Event(), threading.Event()
-    reads: list[float] = []
-
-    def seen(asked: Asked, _status: int) -> None:
-        # Nothing becomes ready, so the first run waits with the Lease; it reads it once in 10 s, and the second one each second.
-        if asked.method == "PATCH" and "statefulsets/prometheus" in asked.path:
-            first_waits.set()
-        if first_waits.is_set() and asked.method == "GET" and asked.path.endswith(lease.NAME):
-            reads.append(time.monotonic())
-            if len(reads) > 2 and reads[-1] - reads[-3] < 5:
-                second_waits.set()
-
-    def play(name: str) -> tuple[int, str]:
-        (tmp_path / name).mkdir()
-        given = stack.inventory(common_wait_timeout=300)
-        return playbooks.run(tmp_path / name, ROOT / "playbooks/site.yml", "--skip-tags=verify", **given)
-
-    proxy.seen = seen
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(play, "first")
-        assert first_waits.wait(200)
-        second = pool.submit(play, "second")
-        assert second_waits.wait(200)
-        with ready.workloads(stack.cluster, stack.namespace):
-            runs = [first.result(), second.result()]
-    assert [code for code, _output in runs] == [0, 0], runs
-    waiting = "waiting for another run on this stack: "
-    assert waiting not in runs[0][1]
-    assert any(f" on {os.uname().nodename}, process " in line for line in runs[1][1].splitlines() if waiting in line)
-    assert content(stack) == expected
-    assert stack.play().settled
-
-
-def test_a_run_that_does_not_want_to_wait_names_the_holder_of_the_lease(
-    stack_with_faults: tuple[Proxy, Installation], expected: dict[str, Any]
-) -> None:
-    _proxy, stack = stack_with_faults
-    other = lease.RunLease(stack.cluster, stack.namespace, "ana on laptop, process 7", {})
-    other.hold(0, print)
-    drift(stack)
-    before = stack.versions()
-    run = stack.play(observability_wait_timeout=1)
-    assert run.code != 0
-    assert "another run changes this stack: ana on laptop, process 7, since " in run.output
-    assert "it has not ended within 1 s (observability_wait_timeout)" in run.output
-    assert stack.versions() == before
-    other.release()
-    run = stack.play()
-    assert run.code == 0, run.output
-    assert content(stack) == expected
-
-
-def killed(stack: Installation, proxy: Proxy, number: int) -> None:
-    """Run the playbook, and kill it with all of its processes as soon as the API server has done its write of that number."""
-    done = threading.Event()
-    writes = 0
-
-    def seen(asked: Asked, _status: int) -> None:
-        nonlocal writes
-        writes += is_write(asked)
-        if writes == number and not done.is_set():
-            os.killpg(started.pid, signal.SIGKILL)
-            done.set()
-
-    proxy.seen = seen
-    with tempfile.TemporaryDirectory() as directory, ready.workloads(stack.cluster):
-        started = playbooks.start(Path(directory), ROOT / "playbooks/site.yml", "--skip-tags=verify", **stack.inventory())
-        started.communicate(timeout=300)
-    proxy.seen = lambda _asked, _status: None
-    assert done.is_set()
-    assert started.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("number", [1, 2, 3, 5, 8, 11, 14, 17, 20, 23])
-def test_after_a_run_that_was_killed_the_next_one_converges(proxy: Proxy, expected: dict[str, Any], number: int) -> None:
-    stack = behind(proxy, f"killed-{number}")
-    killed(stack, proxy, number)
-    # Nobody waits in a test for the Lease to end; that it ends is tested below.
-    stack.cluster.request("DELETE", LEASE.path(stack.namespace, lease.NAME))
-    run = stack.play()
-    assert run.code == 0, run.output
-    assert content(stack) == expected
-
-
-def test_the_lease_of_a_run_that_was_killed_ends(stack_with_faults: tuple[Proxy, Installation]) -> None:
-    _proxy, stack = stack_with_faults
-    dead, next_run = (lease.RunLease(stack.cluster, stack.namespace, holder, {}) for holder in ("dead", "next"))
-    dead.hold(0, print)
-    stack.cluster.object("PATCH", LEASE.path(stack.namespace, lease.NAME), body={"spec": {"leaseDurationSeconds": 2}})
-    lines: list[str] = []
-    with pytest.raises(ClusterError, match="another run changes this stack: dead, since "):
-        next_run.hold(0, lines.append)
-    start = time.monotonic()
-    next_run.hold(30, lines.append)
-    assert 2 <= time.monotonic() - start < 10
-    assert "waiting for another run on this stack: dead" in lines[0]
-    next_run.release()
