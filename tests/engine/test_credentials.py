@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 
-from tests.engine import faults
 from tests.engine.faults import Asked, Fault, Proxy
 from tools.lab.loopback import ControlPlane, LoopbackError
 
@@ -43,12 +41,6 @@ def tokens(api_server: ControlPlane) -> list[str]:
 
     api_server.wait(known, "the role is known to the authorizer")
     return [api_server.kubectl("create", "token", "reader", f"--namespace={NAMESPACE}", f"--duration={n}h").strip() for n in (1, 2)]
-
-
-@pytest.fixture
-def proxy(api_server: ControlPlane, tmp_path: Path) -> Iterator[Proxy]:
-    with faults.proxy(api_server, tmp_path) as made:
-        yield made
 
 
 def users(directory: Path) -> dict[str, dict[str, Any]]:
