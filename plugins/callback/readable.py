@@ -23,6 +23,7 @@ author:
 
 from typing import Any
 
+from ansible import constants
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 
@@ -67,10 +68,16 @@ class CallbackModule(Default):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Print a failure; those of this collection are messages for people, and say it once."""
-        if _ours(result) and not self._display.verbosity:
-            for key in ("exception", "problems", "changed"):
-                result.result.pop(key, None)
-        super().v2_runner_on_failed(result, ignore_errors)
+        if self._display.verbosity or not _ours(result) or "msg" not in result.result:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        if self._last_task_banner != result.task._uuid:
+            self._print_task_banner(result.task)
+        result.result.pop("exception", None)
+        self._handle_warnings_and_exception(result)
+        self._display.display(f"fatal: [{result.host.get_name()}]: FAILED! =>", color=constants.COLOR_ERROR)
+        for line in str(result.result["msg"]).splitlines():
+            self._display.display(f"  {line}", color=constants.COLOR_ERROR)
 
 
 def _ours(result: Any) -> bool:

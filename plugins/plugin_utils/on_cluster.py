@@ -39,6 +39,9 @@ class ClusterAction(ActionBase):
         try:
             return {**result, **self.work(native(options))}
         except (ClusterError, ValueError) as error:
+            # It has no secret in it, unlike the options of such a task.
+            if self._task.no_log:
+                self.say(str(error))
             return {**result, "failed": True, "msg": str(error)}
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
