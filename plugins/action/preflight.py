@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
 from ansible_collections.observability.stack.plugins.module_utils.engine import access_review, rights, settled, snapshot
-from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import title_of
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, title_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
@@ -32,6 +32,8 @@ class ActionModule(ClusterAction):
 
     # The kinds of objects that the stack has on the cluster.
     _kinds: Collection[str] = ()
+    # Whether none of them is a workload.
+    _first = False
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of the run, or a failure whose message lists every problem."""
@@ -44,7 +46,7 @@ class ActionModule(ClusterAction):
             cluster = self.cluster(stack, TIMEOUT, known=False)
             roles = {} if problems else self._roles(cluster, stack, options)
             if options["purpose"] == "apply" and not roles and not problems:
-                return _facts(stack, [], settled=True)
+                return _facts(stack, [], settled=True, first=False)
             facts = survey(cluster, graph.namespaces(stack))
         except ClusterError as error:
             return _failure([*problems, preflight.access_problem(kubeconfig, context, str(error))])
@@ -55,7 +57,7 @@ class ActionModule(ClusterAction):
             return _failure([*problems, *lacking])
         if facts["unreadable"]:
             warnings.append(f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}")
-        return {**_facts(seen, list(roles), settled=False), "warnings": warnings}
+        return {**_facts(seen, list(roles), settled=False, first=self._first), "warnings": warnings}
 
     def _lacking(self, cluster: Cluster, stack: Stack, purpose: str) -> tuple[list[str], list[str]]:
         """Return a sentence about the rights without which the run would fail, and warnings about others, where there are such."""
@@ -82,6 +84,7 @@ class ActionModule(ClusterAction):
         except snapshot.ForbiddenError:
             return every
         self._kinds = {item["kind"] for item in found.objects.values()}
+        self._first = not any(BY_KIND[kind].workload for kind in self._kinds)
         names = {role: labels(stack, role)[COMPONENT] for role in inputs}
         roles = settled.differing(inputs, found, names, datetime.datetime.now(datetime.UTC))
         for role, reasons in roles.items():
@@ -96,8 +99,8 @@ class ActionModule(ClusterAction):
         return roles
 
 
-def _facts(stack: Stack, roles: list[str], *, settled: bool) -> dict[str, Any]:
-    run = {"roles": roles, "settled": settled}
+def _facts(stack: Stack, roles: list[str], *, settled: bool, first: bool) -> dict[str, Any]:
+    run = {"roles": roles, "settled": settled, "first": first}
     facts = {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}, "observability_drift": []}
     return {"changed": False, "ansible_facts": facts}
 

@@ -41,8 +41,8 @@ RETURN = r"""
 ansible_facts:
   description:
     - C(observability_stack), the model, with C(namespace_state), which is V(absent), V(ours) or V(foreign).
-    - C(observability_run), with C(roles), those whose objects have to be rendered and compared, and C(settled), whether there is
-      nothing to do.
+    - C(observability_run), with C(roles), those whose objects have to be rendered and compared, C(settled), whether there is nothing
+      to do, and C(first), whether the stack has no workload yet.
   type: dict
   returned: success
 problems:
