@@ -20,12 +20,12 @@ ROW = Connection("alloy-loki", "alloy", "loki", "log lines")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"source": "aloy"}, "'aloy' is no component; it should be one of mimir, loki"),
-        ({"target": "lokki"}, "'lokki' is no component; it should be one of mimir, loki"),
-        ({"target": "lokki", "ports": ()}, "'lokki' is no component; it should be one of mimir, loki"),
-        ({"needs": ("memcached",)}, "'memcached' is no component; it should be one of mimir, loki"),
-        ({"lost": {"aloy": ("x",)}}, "'aloy' is no component; it should be one of mimir, loki"),
-        ({"queue": {"kubelet": ("x",)}}, "'kubelet' is no component; it should be one of mimir, loki"),
+        ({"source": "aloy"}, "'aloy' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"target": "lokki"}, "'lokki' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"target": "lokki", "ports": ()}, "'lokki' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"needs": ("memcached",)}, "'memcached' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"lost": {"aloy": ("x",)}}, "'aloy' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"queue": {"kubelet": ("x",)}}, "'kubelet' is no component; it should be one of object_storage, postgresql, mimir, loki"),
         ({"ports": ("http", "htp")}, "loki has no port 'htp'; it has http, grpc, memberlist"),
         ({"target": "dns"}, "dns has no port 'http'; it has dns, dns-openshift"),
         ({"name": "prometheus-mimir"}, "several connections are called prometheus-mimir"),

@@ -42,7 +42,7 @@ def test_pod_and_service_are_laid_over_the_objects() -> None:
 
 
 def test_a_name_that_is_no_component_is_rejected() -> None:
-    with pytest.raises(ValueError, match="'lokki' is no component; it should be one of mimir, loki"):
+    with pytest.raises(ValueError, match="'lokki' is no component; it should be one of object_storage, postgresql, mimir, loki"):
         objects(stack(), "lokki", [])
 
 
