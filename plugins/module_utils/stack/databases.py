@@ -46,7 +46,10 @@ def read(fields: Fields, switched_on: tuple[str, ...]) -> dict[str, Any]:
     found = {**usual, **{key: value for key, value in given.items() if key in _KEYS}}
     right = {
         "host": (is_host(found["host"]), "the DNS name of the server, without a port"),
-        "port": (isinstance(found["port"], int) and not isinstance(found["port"], bool) and 0 < found["port"] < 65536, "a number, 5432 if it is left out"),
+        "port": (
+            isinstance(found["port"], int) and not isinstance(found["port"], bool) and 0 < found["port"] < 65536,
+            "a number, 5432 if it is left out",
+        ),
         "name": (isinstance(found["name"], str) and bool(_DATABASE.fullmatch(found["name"])), f"the name of the database, like {USER}"),
         "secret": (
             "secret" in given and isinstance(found["secret"], str) and bool(LABEL.fullmatch(found["secret"])),
@@ -54,9 +57,7 @@ def read(fields: Fields, switched_on: tuple[str, ...]) -> dict[str, Any]:
         ),
         "ssl_mode": (found["ssl_mode"] in _SSL_MODES, f"one of {', '.join(_SSL_MODES)}"),
     }
-    fields.problems += [
-        wrong(NAME, key, found[key], f"it should be {sentence}") for key, (holds, sentence) in right.items() if not holds
-    ]
+    fields.problems += [wrong(NAME, key, found[key], f"it should be {sentence}") for key, (holds, sentence) in right.items() if not holds]
     return {**found, "bundled": False}
 
 

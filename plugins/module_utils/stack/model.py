@@ -33,10 +33,10 @@ class Stack:
     `namespaces` a component to its own namespace where it has one, `pods` to what a site adds to its pods (see `placing`). `enabled` are
     the components that are switched on, `provided` those of them that the cluster has already, so that nothing is installed.
     `ingress_from` are the peers, as a NetworkPolicy has them, from which such a controller reaches the stack. `output_directory` is an
-    absolute path on the machine that runs Ansible. `storage` and `database` are where replicas share their data, empty where they do
-    not (see `object_storage` and `databases`). `outside` has the parties outside of the stack that the inventory names, each with its ports
-    by name. `storage_sizes` maps a component to the size of its volumes. `namespace_state` is what preflight has found (`absent`, `ours` or `foreign`), and
-    empty before.
+    absolute path on the machine that runs Ansible. `storage` and `database` are where replicas share their data, empty where they do not
+    (see `object_storage` and `databases`). `outside` has the parties outside of the stack that the inventory names, each with its ports by
+    name. `storage_sizes` maps a component to the size of its volumes. `namespace_state` is what preflight has found (`absent`, `ours` or
+    `foreign`), and empty before.
     """
 
     cluster_name: str

@@ -52,7 +52,7 @@ _EXAMPLE = (
 
 
 def read(fields: Fields, switched_on: tuple[str, ...]) -> dict[str, Any]:
-    """Return the object storage of an inventory, empty where it has none; what is wrong is rejected, without a value that may be a secret."""
+    """Return the object storage of an inventory, empty where it has none; what is wrong is rejected, but no secret is shown."""
     given = fields.values[NAME]
     if not isinstance(given, dict):
         fields.problems.append(f"{NAME} is no mapping; it should be {_EXAMPLE}, or empty")
@@ -70,7 +70,16 @@ def read(fields: Fields, switched_on: tuple[str, ...]) -> dict[str, Any]:
     for key in given:
         if key not in allowed:
             fields.problems.append(f"{NAME} has {key!r}; with the type {kind} the keys are {', '.join(allowed)}{nearest(key, allowed)}")
-    found = {"type": kind, "bundled": False, "insecure": False, "region": "", "account": "", "secret": "", "endpoint_suffix": "", "endpoint": ""}
+    found = {
+        "type": kind,
+        "bundled": False,
+        "insecure": False,
+        "region": "",
+        "account": "",
+        "secret": "",
+        "endpoint_suffix": "",
+        "endpoint": "",
+    }
     found |= {key: value for key, value in given.items() if key in allowed}
     host, port = _address(found["endpoint"], 80 if found["insecure"] is True else 443)
     right = {
@@ -87,9 +96,7 @@ def read(fields: Fields, switched_on: tuple[str, ...]) -> dict[str, Any]:
         "endpoint_suffix": (found["endpoint_suffix"] == "" or is_host(found["endpoint_suffix"]), "a DNS name, like blob.core.windows.net"),
         "secret": (_is(found["secret"], LABEL), "the name of a Secret in the namespace of the stack, not what is in it"),
     }
-    fields.problems += [
-        wrong(NAME, key, found[key], f"it should be {sentence}") for key, (holds, sentence) in right.items() if not holds
-    ]
+    fields.problems += [wrong(NAME, key, found[key], f"it should be {sentence}") for key, (holds, sentence) in right.items() if not holds]
     return {**found, "buckets": _buckets(fields, given, switched_on), "port": port}
 
 

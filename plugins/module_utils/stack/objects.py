@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import catalogue, kubernetes, network_policies, placement
+from . import catalogue, changes, kubernetes, network_policies, placement, safety
 from .model import Stack
 
 Item = dict[str, Any]
@@ -26,7 +26,8 @@ def objects(
 ) -> list[Item]:
     """Return the objects of a role; `rendered` are those of its templates.
 
-    `pod` is its merged `<role>_pod`, `service` is laid over its Service. Raises ValueError when `pod` clashes with a template.
+    `pod` is its merged `<role>_pod`, `service` is laid over its Service. Raises ValueError when `pod` clashes with a template, and
+    for what no roll-out could do safely.
     """
     if name in _OTHERS:
         return [*rendered, *_OTHERS[name](stack)]
@@ -37,7 +38,10 @@ def objects(
         *kubernetes.disruption_budgets(stack, name),
         *network_policies.policies(stack, name),
     ]
-    return placement.placed(stack, name, [*written, *made], pod or {})
+    found = changes.located(stack, name, placement.placed(stack, name, [*written, *made], pod or {}))
+    if unsafe := safety.problems(name, found):
+        raise ValueError("; ".join(unsafe))
+    return found
 
 
 def roles(stack: Stack) -> list[str]:

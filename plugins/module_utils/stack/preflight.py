@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import kubernetes, placing
+from . import changes, kubernetes, placing
 from .addressing import headless
 from .catalogue import CATALOGUE, workload_name
 from .labels import INSTANCE, OF_ANY_STACK, instance
@@ -199,6 +199,7 @@ def _nothing_there(stack: Stack, facts: Facts) -> Iterator[str]:
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "apply": (
         _version, _other_stack, _strangers, _pod_security, _own_namespaces, _storage_class, _ingress_class, _cert_manager,
+        changes.rejections,
     ),
     "verify": (_version, _nothing_there, _other_stack),
     "remove": (_other_stack,),

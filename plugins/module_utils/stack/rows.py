@@ -47,7 +47,7 @@ class Component:
     `health`. `metrics` is the port with its own metrics, which Prometheus scrapes unless `scraped` is false.
 
     `service`: whether it has a Service, `headless`: whether DNS has the address of each pod as well. `balanced`: whether verification asks
-    that every replica serves some requests. `volume`: whether its pods claim volumes. `account`: whether it has a ServiceAccount of its own.
+    that every replica serves some requests. `volume`: whether its pods claim volumes. `account`: whether it has a ServiceAccount.
     `user` is the number of its user and group, 0 where its role says so itself. `pre_stop`: for how many seconds a pod that ends goes on
     serving clients that still see it behind the Service; `drain`: for how many it may need to end after that. `reloads`: it reads a changed
     configuration while it runs. `host_paths`: its pods see directories of their node. `own_namespace`: it runs in
@@ -77,7 +77,7 @@ class Component:
     account: bool = True
     user: int = 0
     pre_stop: int = 5
-    drain: int = 30
+    drain: int = 20
     reloads: bool = False
     needs: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()

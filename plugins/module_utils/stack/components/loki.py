@@ -87,7 +87,7 @@ def settings(stack: Stack) -> dict[str, Any]:
 
 
 def storage(stack: Stack) -> dict[str, Any]:
-    """Return `object_store` (the name of the store in the schema), and the sections `common_storage`, `storage`, `ruler_storage`, `compactor`.
+    """Return `object_store` (that of the schema), and the sections `common_storage`, `storage`, `ruler_storage` and `compactor`.
 
     One compactor works at a time, with several replicas the one that they elect in a ring: its modes `main` and `worker` (3.7,
     experimental) would need a workload each, and the work would stop with the pod that is `main`. Its list of what to delete is in the

@@ -50,7 +50,8 @@ _SECRETS = {
 def settings(stack: Stack, secrets: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, Any]:
     """Return `data_sources`, `database` and `alerting` (sections of grafana.ini), and `environment`.
 
-    That has a variable for each setting that comes from a Secret. `secrets` maps a section of grafana.ini to its keys, and a key to `name` and `key` of a Secret in the stack's namespace.
+    That has a variable for each setting that comes from a Secret. `secrets` maps a section of grafana.ini to its keys, and a key to `name`
+    and `key` of a Secret in the stack's namespace.
     """
     found = {
         variable(section, key): {"name": reference["name"], "key": reference["key"]}
