@@ -84,7 +84,7 @@ def read(fields: Fields, switched_on: tuple[str, ...]) -> dict[str, Any]:
     host, port = _address(found["endpoint"], 80 if found["insecure"] is True else 443)
     right = {
         "endpoint": (
-            (is_host(host) and port > 0) or ("endpoint" not in needed and found["endpoint"] == ""),
+            (isinstance(found["endpoint"], str) and is_host(host) and port > 0) or ("endpoint" not in needed and found["endpoint"] == ""),
             "a host, or a host and a port, without https:// and without the bucket, like s3.eu-central-1.amazonaws.com",
         ),
         "insecure": (isinstance(found["insecure"], bool), "true (plain HTTP) or false, without quotes"),
