@@ -55,6 +55,10 @@ verify: $(VENV)/ready ## Verifies every connection again.
 failover: $(VENV)/ready ## Counts every event on every path while faults happen; about an hour.
 	molecule test --scenario-name failover
 
+.PHONY: bench
+bench: $(VENV)/ready ## Measures a run beside Helm, kubectl and an empty play, no containers; BENCH=--help has the options.
+	python -m tools.bench $(BENCH)
+
 .PHONY: build
 build: $(VENV)/ready ## Compiles what the lab needs, into the cache; a finished one is never built again.
 	python -m tools.lab.build
@@ -77,8 +81,8 @@ sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection ho
 	python tools/sanity.py
 
 .PHONY: test-quick
-test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab and of the failover run; no cluster.
-	pytest tests/unit tests/golden tests/network_policies tests/lab tests/failover
+test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab, of the failover run and of the measurements; no cluster.
+	pytest tests/unit tests/golden tests/network_policies tests/lab tests/failover tests/bench
 
 .PHONY: test-artifact
 test-artifact: $(VENV)/ready ## The built collection, installed and used without the checkout.

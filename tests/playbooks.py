@@ -1,10 +1,12 @@
-"""Runs of ansible-playbook on an inventory of one cluster, as people meet them."""
+"""Runs of ansible-playbook, as people meet them."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,33 @@ import yaml
 from tests.inventories import ROOT
 
 
-def run(directory: Path, playbook: Path, extra: str, **variables: Any) -> tuple[int, str]:
-    """Run a playbook with these variables of the inventory, written to `directory`, and one extra variable; return code and output."""
+def start(
+    directory: Path, playbook: Path, *arguments: str, environment: Mapping[str, str] | None = None, **variables: Any
+) -> subprocess.Popen[str]:
+    """Start a playbook on one cluster with these variables, written to `directory`, and further arguments, as a group of processes."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    (directory / "hosts.yml").write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
+    inventory = directory / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"observability": {"hosts": {"north": host}, "vars": variables}}))
+    return _started(playbook, inventory, *arguments, environment=environment)
+
+
+def run(
+    directory: Path, playbook: Path, *arguments: str, environment: Mapping[str, str] | None = None, **variables: Any
+) -> tuple[int, str]:
+    """Run a playbook like `start`, to its end; return code and output."""
+    return _ended(start(directory, playbook, *arguments, environment=environment, **variables))
+
+
+def execute(playbook: Path, inventory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a playbook on an inventory; return code and output."""
+    return _ended(_started(playbook, inventory, *arguments, environment=environment))
+
+
+def _started(playbook: Path, inventory: Path, *arguments: str, environment: Mapping[str, str] | None) -> subprocess.Popen[str]:
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    done = subprocess.run(
-        [program, str(playbook), f"--inventory={directory / 'hosts.yml'}", f"--extra-vars={extra}"],
+    return subprocess.Popen(
+        # Nothing of it outlives the tests, also when they are killed.
+        ["setpriv", "--pdeathsig=KILL", program, str(playbook), f"--inventory={inventory}", *arguments],
         cwd=ROOT,
         env={
             **os.environ,
@@ -27,12 +49,21 @@ def run(directory: Path, playbook: Path, extra: str, **variables: Any) -> tuple[
             "ANSIBLE_NOCOLOR": "1",
             "KUBECONFIG": "/nonexistent",
             "COLUMNS": "500",
+            **(environment or {}),
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-        timeout=120,
+        start_new_session=True,
     )
-    output = done.stdout + done.stderr
+
+
+def _ended(started: subprocess.Popen[str]) -> tuple[int, str]:
+    with started:
+        try:
+            output, _nothing = started.communicate(timeout=300)
+        finally:
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)
     assert "Traceback" not in output
-    return done.returncode, output
+    return started.returncode, output

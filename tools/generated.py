@@ -9,7 +9,10 @@ import argparse
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
+from ansible_collections.observability.stack.plugins.module_utils.engine import rights
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, graph
 from ansible_collections.observability.stack.plugins.module_utils.stack.connections import Connection, active
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
@@ -20,6 +23,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "README.md": ("diagram", "components"),
     "docs/data-path.md": ("diagram", "queues"),
     "docs/network-policies.md": ("connections",),
+    "docs/permissions.md": ("permissions",),
 }
 _ADDRESSED = {"service": "Service", "replica": "each replica", "pod": "pod", "node": "node"}
 
@@ -37,7 +41,26 @@ def parts(stack: Stack) -> dict[str, str]:
             ("Connection", "From", "To", "Ports", "Protocol", "Addressed", "What for"),
             (_connection(row) for row in active(stack) if row.ports or row.any_port),
         ),
+        "permissions": _permissions(stack),
     }
+
+
+def roles(stack: Stack) -> list[dict[str, Any]]:
+    """Return the ClusterRoles with which a run of a stack works: that for the whole cluster, and that for its namespaces."""
+    needed = rights.needed(stack, "apply", verify=True)
+    every = {*needed.must, *needed.may, *(right for given in (needed.grants or {}).values() for right in given)}
+    spaces = {"observability-stack": {right for right in every if not right.namespace}}
+    spaces["observability-stack-namespace"] = {right for right in every if right.namespace}
+    kind = {"apiVersion": f"{rights.RBAC}/v1", "kind": "ClusterRole"}
+    return [{**kind, "metadata": {"name": name}, "rules": rights.rules_of(among)} for name, among in spaces.items()]
+
+
+def _permissions(stack: Stack) -> str:
+    texts = []
+    for role in roles(stack):
+        rules = yaml.safe_dump_all(role.pop("rules"), default_flow_style=True, explicit_start=True, sort_keys=False, width=1000)
+        texts.append(f"{yaml.safe_dump(role, sort_keys=False)}rules:\n{rules.replace('--- {', '  - {')}")
+    return "```yaml\n" + "---\n".join(texts) + "```\n"
 
 
 def filled(page: str, texts: Mapping[str, str], names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Check rendered objects against the Kubernetes schemas: `python -m tools.schemas DIRECTORY…` reads every YAML file below them.
+"""Check rendered objects against the Kubernetes schemas: `python -m tools.schemas DIRECTORY…` reads every YAML file of objects below them.
 
 The schemas are those of the version that the nodes of the chosen provider run; for a cluster of your own, of all versions that are tested.
 """
@@ -91,8 +91,10 @@ def validate(item: dict[str, Any], version: str) -> None:
 
 
 def objects(directory: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield every object in the YAML files below a directory, with its file."""
+    """Yield every object in the YAML files below a directory, with its file; a kustomization is none."""
     for path in sorted(directory.rglob("*.yaml")):
+        if path.name == "kustomization.yaml":
+            continue
         for document in yaml.safe_load_all(path.read_text()):
             if document:
                 yield path, document

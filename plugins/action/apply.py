@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import METADATA, Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.engine import apply, record
+from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record
 from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
+from ansible_collections.observability.stack.plugins.module_utils.gitops import file_of
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, instance, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects
-from ansible_collections.observability.stack.plugins.plugin_utils import manifest
+from ansible_collections.observability.stack.plugins.module_utils.stack.secrets import references
+from ansible_collections.observability.stack.plugins.plugin_utils import findings, manifest
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.rendered import Rendered
 from ansible_collections.observability.stack.plugins.plugin_utils.rendering import render
 
 # The fact with the keys of what each role of this run wants on the cluster.
 APPLIED = "observability_applied"
+# The fact with the file of each role that was rendered, and the Secrets that its objects refer to.
+RENDERED = "observability_rendered"
 
 
 class ActionModule(ClusterAction):
@@ -27,6 +32,7 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
         **ACCESS,
+        **findings.MODE,
         "role": {"type": "str", "required": True},
         "templates": {"type": "list", "elements": "str", "required": True},
         "pod": {"type": "dict", "default": {}},
@@ -45,12 +51,17 @@ class ActionModule(ClusterAction):
         except ValueError as error:
             raise ValueError(f"the objects of {role} cannot be made: {error}") from error
         if options["directory"]:
-            return self._write(Path(options["directory"]) / f"{role}.yaml", wanted)
+            return self._write(stack, role, wanted, Path(options["directory"]))
         dry = bool(self._task.check_mode)
         cluster = self.cluster(options, stack.namespace)
-        if not dry and role != "namespaces":
+        compares = options["mode"] == "compare"
+        if not (dry or compares or role == "namespaces"):
             self.lease(cluster, stack).hold(options["timeout"], self.say)
         entry = record.entries(_config_map(cluster, stack)).get(role)
+        facts = {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}}
+        if compares:
+            found = compare.compare(cluster, wanted, entry.objects if entry else {})
+            return {"changed": False, "objects": [], "ansible_facts": {**facts, **findings.facts(self.variables, found)}}
         applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=options["always"])
         changed = [one for one in applied if one.changed]
         for one in changed:
@@ -66,16 +77,22 @@ class ActionModule(ClusterAction):
         return {
             "changed": bool(changed),
             "objects": [one.line for one in changed],
-            "ansible_facts": {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}},
+            "ansible_facts": facts,
             **({"diff": [one.difference for one in changed]} if self._task.diff else {}),
         }
 
-    def _write(self, path: Path, wanted: list[dict[str, Any]]) -> dict[str, Any]:
-        text = manifest.dump(wanted)
-        changed = not path.exists() or path.read_text(encoding="utf-8") != text
-        if changed and not self._task.check_mode:
-            path.write_text(text, encoding="utf-8")
-        return {"changed": changed, "objects": [], "file": str(path)}
+    def _write(self, stack: Stack, role: str, wanted: list[dict[str, Any]], place: Path) -> dict[str, Any]:
+        directory, name = Rendered(place, instance(stack), dry=bool(self._task.check_mode)), file_of(stack, role) if wanted else ""
+        if wanted:
+            directory.write(name, manifest.dump(wanted))
+        for line in directory.changed:
+            self.say(line)
+        row = {"file": name, "secrets": references(wanted)}
+        return {
+            "changed": bool(directory.changed),
+            "objects": directory.changed,
+            "ansible_facts": {RENDERED: {**self.variables.get(RENDERED, {}), role: row}},
+        }
 
 
 def _config_map(cluster: Cluster, stack: Stack) -> dict[str, Any] | None:
@@ -89,7 +106,7 @@ def _secrets(cluster: Cluster, stack: Stack, role: str) -> dict[str, str]:
     answer = cluster.request("GET", BY_KIND["Secret"].path(stack.namespace), query, METADATA)
     if answer.status != 200:
         raise ClusterError(f"the Secrets in {stack.namespace} cannot be listed: {answer.reason()}")
-    found = [{**item, "apiVersion": "v1", "kind": "Secret"} for item in answer.json()["items"] or []]
+    found = [{**item, "apiVersion": "v1", "kind": "Secret"} for item in answer.items()]
     return {key_of(item): metadata_digest(item) for item in found}
 
 
@@ -100,5 +117,8 @@ def _record(cluster: Cluster, stack: Stack, role: str, entry: record.Entry) -> N
     answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
     if answer.status == 404:
         answer = cluster.send("POST", BY_KIND["ConfigMap"].path(stack.namespace), {**empty, "data": {role: entry.dump()}})
+    # Made meanwhile, or by this request when it was sent a first time.
+    if answer.status == 409:
+        answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
     if answer.status not in (200, 201):
         raise ClusterError(f"the ConfigMap {record.NAME} cannot be written: {answer.reason()}")

@@ -8,6 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.objects import waves
 from ansible_collections.observability.stack.plugins.plugin_utils import inputs, inventory
 from ansible_collections.observability.stack.plugins.plugin_utils.native import native
 
@@ -49,5 +50,9 @@ class ActionModule(ActionBase):
         if problems:
             failure = InventoryError(problems)
             return {**result, "failed": True, "msg": str(failure), "problems": problems, "warnings": warnings}
-        facts = {"observability_stack": model.to_dict(), "observability_inputs": inputs.digests(model, given)}
+        facts = {
+            "observability_stack": model.to_dict(),
+            "observability_inputs": inputs.digests(model, given),
+            "observability_waves": waves(model),
+        }
         return {**result, "changed": False, "warnings": warnings + more, "ansible_facts": facts}

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine.lease import DURATION
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+
+# Seconds for a Lease that ends by itself.
+_PATIENCE = 10.0
 
 
 class ActionModule(ClusterAction):
@@ -14,8 +19,14 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {**STACK, **ACCESS}
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return nothing of interest."""
+        """Return `released`, whether this run held the Lease."""
         stack = Stack.from_dict(options["stack"])
-        if not self._task.check_mode:
-            self.lease(self.cluster(options, stack.namespace, patience=0.0), stack).release()
-        return {"changed": False}
+        if self._task.check_mode:
+            return {"changed": False, "released": False}
+        try:
+            released = self.lease(self.cluster(options, stack.namespace, patience=_PATIENCE, known=False), stack).release()
+        except ClusterError as error:
+            # What the run has done is done.
+            warning = f"other runs on this stack wait for up to {DURATION} s: {error}"
+            return {"changed": False, "released": False, "warnings": [warning]}
+        return {"changed": False, "released": released}

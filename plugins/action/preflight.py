@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleError
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
-from ansible_collections.observability.stack.plugins.module_utils.engine import settled, snapshot
+from ansible_collections.observability.stack.plugins.module_utils.engine import access_review, rights, settled, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import title_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
-from ansible_collections.observability.stack.plugins.module_utils.stack.validation import STACK_DEFAULTS
 from ansible_collections.observability.stack.plugins.module_utils.survey import survey
-from ansible_collections.observability.stack.plugins.plugin_utils.native import native
+from ansible_collections.observability.stack.plugins.plugin_utils.claims import claims
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
 
-_CLAIMS = ("cluster_name", "kubeconfig", "context", "namespace")
 # Seconds for one answer of the API server: whoever has named a wrong one learns it soon.
 TIMEOUT = 10.0
 
@@ -30,20 +27,23 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
         **ACCESS,
-        "purpose": {"type": "str", "choices": ["apply", "verify", "remove"], "default": "apply"},
+        "purpose": {"type": "str", "choices": ["apply", "diff", "verify", "remove"], "default": "apply"},
         "inputs": {"type": "dict", "default": {}},
         "always": {"type": "bool", "default": False},
     }
+
+    # The kinds of objects that the stack has on the cluster.
+    _kinds: Collection[str] = ()
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of the run, or a failure whose message lists every problem."""
         stack = Stack.from_dict(options["stack"])
         kubeconfig, context = options["kubeconfig"] or "", options["context"] or ""
-        problems = preflight.conflicts(self.variables["inventory_hostname"], _claims(self.variables))
+        problems = preflight.conflicts(self.variables["inventory_hostname"], claims(self.variables))
         if not (context or stack.current_context or inside(kubeconfig, context)):
             return _failure([*problems, preflight.access_problem(kubeconfig, context)])
         try:
-            cluster = self.cluster(options, stack.namespace, TIMEOUT, patience=0.0)
+            cluster = self.cluster(options, stack.namespace, TIMEOUT, known=False)
             roles = {} if problems else self._roles(cluster, stack, options)
             if options["purpose"] == "apply" and not roles and not problems:
                 return _facts(stack, [], settled=True)
@@ -51,11 +51,27 @@ class ActionModule(ClusterAction):
         except ClusterError as error:
             return _failure([*problems, preflight.access_problem(kubeconfig, context, str(error))])
         problems += preflight.rejections(stack, facts, options["purpose"])
-        if problems:
-            return _failure(problems)
-        warnings = [f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}"]
         seen = dataclasses.replace(stack, namespace_state=preflight.namespace_state(stack, facts))
-        return {**_facts(seen, list(roles), settled=False), "warnings": warnings if facts["unreadable"] else []}
+        lacking, warnings = self._lacking(cluster, seen, options["purpose"])
+        if problems or lacking:
+            return _failure([*problems, *lacking])
+        if facts["unreadable"]:
+            warnings.append(f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}")
+        return {**_facts(seen, list(roles), settled=False), "warnings": warnings}
+
+    def _lacking(self, cluster: Cluster, stack: Stack, purpose: str) -> tuple[list[str], list[str]]:
+        """Return a sentence about the rights without which the run would fail, and warnings about others, where there are such."""
+        verify = purpose == "apply" and not self._task.check_mode and "verify" not in self.variables.get("ansible_skip_tags", ())
+        needed = rights.needed(stack, purpose, dry=bool(self._task.check_mode), verify=verify, found=self._kinds)
+        try:
+            lacking, unasked = access_review.missing(cluster, needed)
+        except ClusterError as error:
+            return [], [f"{error}; what they may not do is seen when it is done"]
+        where = "docs/permissions.md of this collection has the roles that give them"
+        return (
+            [f"the credentials of observability_context lack these rights, {rights.listed(lacking)}; {where}"] if lacking else [],
+            [f"without these rights a failure is explained less well, {rights.listed(unasked)}; {where}"] if unasked else [],
+        )
 
     def _roles(self, cluster: Cluster, stack: Stack, options: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the roles to run and why; empty when the cluster is as the inventory wants it."""
@@ -67,6 +83,7 @@ class ActionModule(ClusterAction):
             found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
         except snapshot.ForbiddenError:
             return every
+        self._kinds = {item["kind"] for item in found.objects.values()}
         names = {role: labels(stack, role)[COMPONENT] for role in inputs}
         roles = settled.differing(inputs, found, names, datetime.datetime.now(datetime.UTC))
         for role, reasons in roles.items():
@@ -83,27 +100,9 @@ class ActionModule(ClusterAction):
 
 def _facts(stack: Stack, roles: list[str], *, settled: bool) -> dict[str, Any]:
     run = {"roles": roles, "settled": settled}
-    return {
-        "changed": False,
-        "ansible_facts": {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}},
-    }
+    facts = {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}, "observability_drift": []}
+    return {"changed": False, "ansible_facts": facts}
 
 
 def _failure(problems: list[str]) -> dict[str, Any]:
     return {"failed": True, "msg": str(InventoryError(problems)), "problems": problems}
-
-
-def _claims(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what each host of the group, the one of the task at least, claims for its stack; what cannot be evaluated is left out."""
-    found: dict[str, dict[str, Any]] = {}
-    hosts = variables["hostvars"]
-    for host in {variables["inventory_hostname"], *variables["groups"].get("observability", [])}:
-        claims = {}
-        for claim in _CLAIMS:
-            name = f"observability_{claim}"
-            try:
-                claims[claim] = native(hosts[host].get(name, STACK_DEFAULTS[name]))
-            except AnsibleError:
-                continue
-        found[host] = claims
-    return dict(sorted(found.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
@@ -36,8 +37,11 @@ class ActionModule(ClusterAction):
             raise ClusterError(f"nothing is removed, since it is not known what these roles have applied: {', '.join(missing)}")
         items = settled.left_over(found, {key for keys in desired.values() for key in keys})
         if items and not dry:
-            self.lease(cluster, stack).hold(options["timeout"], self.say)
-            prune.prune(cluster, items, graph.removal_names(), options["timeout"], self.say)
+            lease = self.lease(cluster, stack)
+            lease.hold(options["timeout"], self.say)
+            # Pods that deliver what they hold may take longer to end than a Lease lasts.
+            keep = functools.partial(lease.keep, options["timeout"], self.say)
+            prune.prune(cluster, items, graph.removal_names(), options["timeout"], self.say, keep)
         elif dry:
             for item in items:
                 self.say(f"{title_of(item)}: removed")

@@ -6,9 +6,11 @@ import base64
 from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine import drift
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.plugin_utils import findings
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
 
 _METADATA = {"accept": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"}
@@ -20,6 +22,7 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
         **ACCESS,
+        **findings.MODE,
         "role": {"type": "str", "required": True},
         "secrets": {"type": "list", "elements": "dict", "required": True, "no_log": True},
         "replace": {"type": "bool", "default": False},
@@ -32,6 +35,9 @@ class ActionModule(ClusterAction):
         cluster = self.cluster(options, stack.namespace)
         secrets = {secret["name"]: secret for secret in options["secrets"]}
         missing = [secret for name, secret in secrets.items() if options["replace"] or not _exists(cluster, stack, name)]
+        if options["mode"] == "compare":
+            found = [drift.missing(f"Secret {stack.namespace}/{secret['name']}") for secret in missing]
+            return {"changed": False, "created": [], "ansible_facts": findings.facts(self.variables, found)}
         if missing and not self._task.check_mode:
             self.lease(cluster, stack).hold(options["timeout"], self.say)
             for secret in missing:

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine import snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, Kind
-from ansible_collections.observability.stack.plugins.module_utils.engine.lease import DURATION
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, rollouts
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
@@ -48,7 +47,7 @@ class ActionModule(ClusterAction):
         stack = Stack.from_dict(options["stack"])
         cluster = self.cluster(options, stack.namespace, patience=options["timeout"])
         lease = self.lease(cluster, stack)
-        start = progressed = renewed = time.monotonic()
+        start = progressed = time.monotonic()
         best: dict[str, int] = {}
         said, pause = "", _FIRST_PAUSE
         while (state := _state(cluster, stack, options)).missing:
@@ -62,9 +61,7 @@ class ActionModule(ClusterAction):
             if state.missing != said:
                 self.say(f"waiting, {now - start:.0f} s: {state.missing}")
                 said = state.missing
-            if now - renewed > DURATION / 4:
-                lease.hold(options["timeout"], self.say)
-                renewed = now
+            lease.keep(options["timeout"], self.say)
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_PAUSE)
         warnings = [f"not waited for, their nodes are not ready: {', '.join(state.left_out)}"] if state.left_out else []
@@ -105,13 +102,15 @@ def _selected(cluster: Cluster, stack: Stack, kind: Kind) -> list[dict[str, Any]
 def _nodes(cluster: Cluster) -> list[dict[str, Any]]:
     """Return the nodes; none without the permission to list them; then no pod is ignored."""
     answer = cluster.request("GET", "/api/v1/nodes")
-    return answer.json()["items"] if answer.status == 200 else []
+    return answer.items() if answer.status == 200 else []
 
 
 def _reasons(cluster: Cluster, stack: Stack) -> str:
     """Return why pods are not ready, with the warnings about them and the last lines that they have logged."""
     pods = _selected(cluster, stack, _POD)
-    events = cluster.object("GET", Kind("v1", "Event").path(stack.namespace), [("fieldSelector", "type=Warning")])["items"]
+    answer = cluster.request("GET", Kind("v1", "Event").path(stack.namespace), [("fieldSelector", "type=Warning")])
+    # Without the permission to list events the rest is still worth reading.
+    events = answer.items() if answer.status == 200 else []
     logs = []
     for pod in rollouts.waiting_pods(pods):
         answer = cluster.request("GET", f"{_POD.path(stack.namespace, pod['name'])}/log", [("tailLines", "10")])

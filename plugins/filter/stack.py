@@ -30,6 +30,7 @@ def component(stack: Stack, name: str, **inputs: Any) -> dict[str, Any]:
         "container": kubernetes.container(stack, name),
         "ports": dict(row.ports),
         "host": stack.hosts.get(name, ""),
+        "rules": getattr(components.module(name), "rules", lambda _stack: {})(stack),
         "settings": components.module(name).settings(stack, **inputs),
     }
 

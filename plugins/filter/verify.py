@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
-from ansible_collections.observability.stack.plugins.module_utils.verify import picture, report
+from ansible_collections.observability.stack.plugins.module_utils.verify import picture
 from ansible_collections.observability.stack.plugins.plugin_utils.native import as_filter
 
 
@@ -20,4 +20,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {function.__name__: as_filter(function.__name__, function) for function in (report.verify_table, verify_graph)}
+        return {"verify_graph": as_filter("verify_graph", verify_graph)}

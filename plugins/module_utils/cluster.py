@@ -1,4 +1,4 @@
-"""HTTP to the Kubernetes API server, and through port-forwards to the pods of one namespace.
+"""One namespace of a cluster: its objects, and through port-forwards its pods.
 
 Nothing here needs a route into the cluster, so `verify` works wherever kubectl does. A port-forward is opened by the kubelet inside the
 pod, so network policies do not apply to it, as they do to the API server's own proxy. All of it may be used from several threads.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import socket
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 try:
-    import urllib3
-    from kubernetes import client, config
+    from kubernetes import client
     from kubernetes.stream import portforward
 except ImportError as error:
     # Modules report it; what they document has to be importable without.
@@ -27,15 +24,13 @@ else:
     MISSING = None
 
 from .answer import Answer, ClusterError, exchange
+from .api_server import ApiServer, Query
+from .credentials import inside
 
 __all__ = ("METADATA", "MISSING", "Answer", "Cluster", "ClusterError", "Query", "Request", "exchange", "inside")
 
-Query = Sequence[tuple[str, str]]
 # The API server leaves out everything but the metadata: no content of a Secret comes along.
 METADATA = {"accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"}
-# Answers of an API server that is starting, overloaded, or without its database for a moment.
-_BUSY = (429, 503, 504)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
 class Request(TypedDict, total=False):
@@ -47,109 +42,13 @@ class Request(TypedDict, total=False):
     body: bytes
 
 
-def inside(kubeconfig: str, context: str) -> bool:
-    """Whether the credentials are those of the pod in which this runs: nothing else is named, as kubernetes.core has it, too."""
-    return not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ
-
-
-class Cluster:
+class Cluster(ApiServer):
     """One namespace of a cluster, seen through its API server."""
 
-    def __init__(
-        self,
-        kubeconfig: str,
-        context: str,
-        namespace: str,
-        timeout: float = 15.0,
-        patience: float = 0.0,
-        say: Callable[[str], None] = lambda _line: None,
-    ) -> None:
-        """Load the credentials; an empty `kubeconfig` or `context` means the usual one.
-
-        `timeout` is that of one request. For `patience` a request is repeated while the API server does not answer, or is too busy to;
-        `say` gets a line about it. Both in seconds. Whoever has patience must send nothing that may not arrive twice.
-        """
+    def __init__(self, kubeconfig: str, context: str, namespace: str, timeout: float = 15.0, *given: Any, **more: Any) -> None:
+        """Load the credentials; the rest is that of an ApiServer."""
+        super().__init__(kubeconfig, context, timeout, *given, **more)
         self.namespace = namespace
-        self.timeout = timeout
-        self._patience = patience
-        self._say = say
-        self._configuration = client.Configuration()
-        try:
-            if inside(kubeconfig, context):
-                config.load_incluster_config(client_configuration=self._configuration)
-            else:
-                config.load_kube_config(kubeconfig or None, context or None, self._configuration, persist_config=False)
-        except (config.ConfigException, OSError) as error:
-            raise ClusterError(
-                f"no usable kubeconfig ({kubeconfig or 'the default one'}, context {context or 'the current one'}): {error}"
-            ) from error
-        self._api = client.ApiClient(self._configuration)
-
-    @property
-    def server(self) -> str:
-        """The address of the API server."""
-        return str(self._configuration.host)
-
-    def request(
-        self, method: str, path: str, query: Query = (), headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Answer:
-        """Return the API server's answer, whatever its status. Raises ClusterError when there is none."""
-        end, pause, said = time.monotonic() + self._patience, _FIRST_PAUSE, False
-        while True:
-            try:
-                answer = self._once(method, path, query, headers, body)
-            except ClusterError as error:
-                if time.monotonic() + pause > end:
-                    raise
-                why = str(error)
-            else:
-                if answer.status not in _BUSY or time.monotonic() + pause > end:
-                    return answer
-                why = f"the API server answers: {answer.reason()}"
-                # Seconds; a date is not used by API servers.
-                asked = answer.headers.get("retry-after", "")
-                pause = max(pause, min(float(asked), _LONGEST_PAUSE)) if asked.isdigit() else pause
-            if not said:
-                self._say(f"waiting up to {self._patience:.0f} s, {why}")
-                said = True
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def send(self, method: str, path: str, content: Mapping[str, Any]) -> Answer:
-        """Return the answer to an object, or to a merge patch for a PATCH."""
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        return self.request(method, path, headers={"content-type": kind}, body=json.dumps(content).encode())
-
-    def _once(self, method: str, path: str, query: Query, headers: Mapping[str, str] | None, body: bytes | None) -> Answer:
-        sent = {"accept": "application/json", **(headers or {})}
-        self._api.update_params_for_auth(sent, [], ["BearerToken"])
-        url = f"{self._configuration.host}{path}{'?' + urlencode(query) if query else ''}"
-        try:
-            response = self._api.rest_client.pool_manager.request(
-                method, url, headers=sent, body=body, timeout=self.timeout, redirect=False, retries=False
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ClusterError(f"the API server {self._configuration.host} does not answer: {error}") from error
-        return Answer(
-            response.status, response.data.decode("utf-8", "replace"), {name.lower(): value for name, value in response.headers.items()}
-        )
-
-    def object(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return an object of the Kubernetes API. Raises ClusterError with the API server's own message when it is rejected.
-
-        The body of a PATCH is a merge patch.
-        """
-        content = None if body is None else json.dumps(body).encode()
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        answer = self.request(method, path, query, {"content-type": kind}, content)
-        if not 200 <= answer.status < 300:
-            try:
-                message = json.loads(answer.text)["message"]
-            except (ValueError, KeyError, TypeError):
-                message = answer.excerpt()
-            raise ClusterError(f"{method} {path}: {message}")
-        found: dict[str, Any] = answer.json()
-        return found
 
     def _named(self, kind: str, name: str = "") -> str:
         return f"/api/v1/namespaces/{quote(self.namespace)}/{kind}{'/' + quote(name, safe=':') if name else ''}"
@@ -164,7 +63,7 @@ class Cluster:
     def endpoints(self, service: str) -> list[str]:
         """Return the names of the pods that are ready endpoints of a Service, sorted."""
         where = f"/apis/discovery.k8s.io/v1/namespaces/{quote(self.namespace)}/endpointslices"
-        slices = self.object("GET", where, [("labelSelector", f"kubernetes.io/service-name={service}")])["items"]
+        slices = self.items(where, [("labelSelector", f"kubernetes.io/service-name={service}")])
         return sorted(
             {
                 endpoint["targetRef"]["name"]
@@ -184,14 +83,12 @@ class Cluster:
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return all nodes."""
-        found: list[dict[str, Any]] = self.object("GET", "/api/v1/nodes")["items"]
-        return found
+        return self.items("/api/v1/nodes")
 
     def pods(self, selector: Mapping[str, str] | str) -> list[dict[str, Any]]:
         """Return the pods with these labels (or that match this label selector)."""
         wanted = selector if isinstance(selector, str) else ",".join(f"{key}={value}" for key, value in selector.items())
-        found: list[dict[str, Any]] = self.object("GET", self._named("pods"), [("labelSelector", wanted)])["items"]
-        return found
+        return self.items(self._named("pods"), [("labelSelector", wanted)])
 
     def create_pod(self, definition: Mapping[str, Any]) -> None:
         """Create a pod."""
@@ -221,12 +118,13 @@ class Cluster:
         data = self.object("GET", self._named("secrets", name)).get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
+    def workload(self, kind: str, name: str) -> dict[str, Any]:
+        """Return a StatefulSet, DaemonSet or Deployment."""
+        return self.object("GET", f"/apis/apps/v1/namespaces/{quote(self.namespace)}/{kind.lower()}s/{quote(name)}")
+
     def ingresses(self) -> list[dict[str, Any]]:
         """Return the Ingresses of the namespace."""
-        found: list[dict[str, Any]] = self.object("GET", f"/apis/networking.k8s.io/v1/namespaces/{quote(self.namespace)}/ingresses")[
-            "items"
-        ]
-        return found
+        return self.items(f"/apis/networking.k8s.io/v1/namespaces/{quote(self.namespace)}/ingresses")
 
     def forward(self, pod: str, port: int) -> socket.socket:
         """Return a connected socket to a port of a pod, through the API server. Raises ClusterError when that fails."""
@@ -237,6 +135,8 @@ class Cluster:
                 port
             )
         except client.ApiException as error:
-            raise ClusterError(f"no port-forward to port {port} of pod {pod}: {error.reason}") from error
+            # Behind that come the headers of the answer.
+            reason = str(error.reason).partition(" -+-+- ")[0]
+            raise ClusterError(f"no port-forward to port {port} of pod {pod}: {reason}") from error
         connected.settimeout(self.timeout)
         return connected

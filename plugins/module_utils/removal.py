@@ -97,8 +97,7 @@ class Removal:
         # A kind that this cluster does not have, or a namespace that is gone.
         if answer.status == 404:
             return []
-        found: list[Item] = _expect(answer, f"list {where}").json()["items"] or []
-        return found
+        return _expect(answer, f"list {where}").items()
 
     def _remove(self, rows: Sequence[Kind], selector: str) -> None:
         """Remove the objects of some kinds all at once; workloads are gone when this returns."""
@@ -118,7 +117,7 @@ class Removal:
         where = path(row["api_version"], row["kind"], self.plan["namespaces"][0], row["name"])
         answer = self.cluster.request("GET", where)
         if answer.status != 404:
-            self._delete(row["kind"], where, _expect(answer, f"read {where}").json()["metadata"])
+            self._delete(row["kind"], where, _expect(answer, f"read {where}").object()["metadata"])
 
     def _delete(self, kind: str, where: str, metadata: Mapping[str, Any]) -> None:
         # What only ends late, or stays because nothing is deleted in a dry run, is found again by the next selector.
@@ -151,7 +150,7 @@ class Removal:
     def _stuck_pods(self, namespace: str, components: set[str | None]) -> dict[str, str]:
         """Return the pods that are left of these components, and their nodes, when all of them are to end on nodes that are not ready."""
         query = [("labelSelector", _selector(self.plan["selector"]))]
-        found = self.cluster.object("GET", path("v1", "Pod", namespace), query)["items"] or []
+        found = self.cluster.items(path("v1", "Pod", namespace), query)
         pods = [pod for pod in found if pod["metadata"]["labels"].get(COMPONENT) in components]
         if not pods or not all(pod["metadata"].get("deletionTimestamp") for pod in pods):
             return {}
@@ -166,7 +165,7 @@ class Removal:
         answer = self.cluster.request("GET", where)
         if answer.status == 404:
             return
-        metadata = _expect(answer, f"read {where}").json()["metadata"]
+        metadata = _expect(answer, f"read {where}").object()["metadata"]
         if not self.plan["selector"].items() <= (metadata.get("labels") or {}).items():
             self.kept.append(f"the namespace {name}: it was there before this stack")
             return
@@ -192,7 +191,7 @@ class Removal:
             if answer.status != 200:
                 yield f"{resource} (cannot be listed: HTTP {answer.status})"
                 continue
-            for item in answer.json()["items"] or []:
+            for item in answer.items():
                 name = item["metadata"]["name"]
                 if (kind, name) not in ours and is_foreign(kind, item["metadata"], self.plan["selector"]):
                     yield f"{kind} {name}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import quote
 
-from .cluster import METADATA, Cluster, ClusterError
+from .cluster import METADATA, Answer, Cluster, ClusterError
 
 # Kinds of objects that another stack or owner may have under the names of this stack.
 _KINDS = {
@@ -31,9 +31,21 @@ class Reader:
         self._cluster = cluster
         self.unreadable: list[str] = []
 
-    def get(self, path: str, what: str, *, metadata: bool = False) -> dict[str, Any] | None:
+    def get(self, path: str, what: str) -> dict[str, Any] | None:
         """Return what is at a path; None when nothing is, or when it may not be read. Raises ClusterError for any other answer."""
-        answer = self._cluster.request("GET", path, headers=METADATA if metadata else None)
+        answer = self._answer(path, what)
+        found = answer.json() if answer else None
+        if answer and not isinstance(found, dict):
+            raise answer.unreadable("an object")
+        return cast("dict[str, Any] | None", found)
+
+    def items(self, path: str, what: str, *, metadata: bool = True) -> list[dict[str, Any]] | None:
+        """Return the objects of a list; None when it may not be read."""
+        answer = self._answer(path, what, METADATA if metadata else None)
+        return answer.items() if answer else None
+
+    def _answer(self, path: str, what: str, headers: Mapping[str, str] | None = None) -> Answer | None:
+        answer = self._cluster.request("GET", path, headers=headers)
         if answer.status == 401:
             raise ClusterError(f"the API server {self._cluster.server} does not take the credentials (401 Unauthorized)")
         if answer.status == 403:
@@ -43,14 +55,7 @@ class Reader:
             return None
         if answer.status != 200:
             raise ClusterError(f"the API server {self._cluster.server} answers {path} with {answer.excerpt()}")
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def items(self, path: str, what: str, *, metadata: bool = True) -> list[dict[str, Any]] | None:
-        """Return the objects of a list; None when it may not be read."""
-        found = self.get(path, what, metadata=metadata)
-        # A list of metadata without any is null.
-        return None if found is None else found["items"] or []
+        return answer
 
 
 def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
     found = {
         "server": cluster.server,
         "version": str(version.get("gitVersion", "")),
-        "groups": [group["name"] for group in groups.get("groups", [])],
+        "groups": [group["name"] for group in groups.get("groups") or []],
         "storage_classes": None
         if classes is None
         else [

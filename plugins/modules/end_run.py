@@ -26,4 +26,9 @@ EXAMPLES = r"""
     context: my-cluster
 """
 
-RETURN = "{}"
+RETURN = r"""
+released:
+  description: Whether this run held the Lease.
+  type: bool
+  returned: success
+"""

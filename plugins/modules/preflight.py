@@ -24,7 +24,7 @@ options:
   purpose:
     description: What the run is going to do.
     type: str
-    choices: [apply, verify, remove]
+    choices: [apply, diff, verify, remove]
     default: apply
   inputs:
     description: For each role of the stack the digest of what its objects follow from, the fact C(observability_inputs).

@@ -1,4 +1,4 @@
-"""The Ansible module around the verification in module_utils/verify."""
+"""The Ansible module around the verification in module_utils/verify; the action of the same name prints what it returns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ short_description: Verify every connection of the observability stack on the run
 version_added: 0.1.0
 description:
   - Sends something of its own through every connection and reads it back, at each replica of each store.
+  - Or only reads what is there, with O(depth=quick), which takes a few seconds.
   - Needs no sample application and no route into the cluster. It talks to the API server, through port-forwards to pods, to which network
     policies do not apply, and to the ingress controller as a user does.
   - Starts one small probe pod on each of some nodes, from the image of Prometheus, and deletes them at the end. What a killed run left
     behind ends by itself, and is deleted by a run an hour or more later. The few samples and log lines stay in the stores.
   - Looks at the counters of silent loss as well (samples or lines that are rejected, dropped, stuck, or not deduplicated).
+  - Prints a table of the connections (only of the failed ones, when there are some) and how many ended how.
   - Fails only when the cluster is unreachable. Failed connections are in RV(connections).
 extends_documentation_fragment:
   - observability.stack.access
@@ -21,13 +23,26 @@ requirements:
   - h2 (HTTP/2, for OTLP over gRPC)
 attributes:
   check_mode:
-    description: Does the same in check mode, where nothing has been applied that could be verified; callers leave it out then.
+    description: Is skipped in check mode, where nothing has been applied that could be verified.
     support: none
 options:
   stack:
     description: The checked model of the inventory, C(observability_stack), as M(observability.stack.check_inventory) sets it.
     type: dict
     required: true
+  depth:
+    description:
+      - V(full) sends something through every connection.
+      - V(quick) sends nothing and starts no pod. It reads the health of every replica as the component itself reports it, the targets in
+        Prometheus, the members of the rings, counters of loss over three seconds, queues, and the answers of public hosts and data sources.
+        What needs more than that is C(not tested). It waits for two scrape intervals at most.
+    type: str
+    choices: [quick, full]
+    default: full
+  versions:
+    description: Components in another version than C(versions.yml) names, each with the version; listed below the table.
+    type: dict
+    default: {}
   absent:
     description:
       - Components of which the real program does not run here, and why.
@@ -69,14 +84,18 @@ EXAMPLES = r"""
     context: my-cluster
   register: verification
 
-- name: Show the report
-  ansible.builtin.debug:
-    msg: "{{ verification.connections | observability.stack.verify_table }}"
+- name: Look whether anything is wrong, in a few seconds
+  observability.stack.verify_data_path:
+    stack: "{{ observability_stack }}"
+    context: my-cluster
+    depth: quick
+  register: verification
+  failed_when: verification.summary.failed > 0
 """
 
 RETURN = r"""
 connections:
-  description: One entry per connection that has a check, and one per component whose load has to be shared over its replicas.
+  description: One entry per component, one per connection that has a check, and one per component whose replicas share the load.
   returned: always
   type: list
   elements: dict
@@ -88,8 +107,11 @@ connections:
     status:
       description: C(ok), C(failed) or C(not tested).
       type: str
+    depth:
+      description: The depth at which it was checked, C(quick) or C(full); empty when it was not.
+      type: str
     seconds:
-      description: From sending to reading back at the last place; null when nothing was sent.
+      description: From sending or asking to reading back at the last place; null when only counters were read.
       type: float
     detail:
       description: Further facts; for a failure what was expected, what came and where to look; for what was not tested, the reason.
@@ -105,6 +127,14 @@ summary:
   returned: always
   type: dict
   sample: {ok: 15, failed: 0, not tested: 2}
+depth:
+  description: The depth of the run.
+  returned: always
+  type: str
+versions:
+  description: As given.
+  returned: always
+  type: dict
 run:
   description: The ID that everything of this run carries, in labels and in log lines.
   returned: always
@@ -118,13 +148,16 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.observability.stack.plugins.module_utils import cluster
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.verify import otlp
+from ansible_collections.observability.stack.plugins.module_utils.verify.report import summary
 from ansible_collections.observability.stack.plugins.module_utils.verify.runner import verify
-from ansible_collections.observability.stack.plugins.module_utils.verify.session import Options, Session
+from ansible_collections.observability.stack.plugins.module_utils.verify.session import DEPTHS, FULL, Options, Session
 
 SPEC: dict[str, Any] = {
     "stack": {"type": "dict", "required": True},
     "kubeconfig": {"type": "path"},
     "context": {"type": "str"},
+    "depth": {"type": "str", "choices": list(DEPTHS), "default": FULL},
+    "versions": {"type": "dict", "default": {}},
     "absent": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 180},
     "max_nodes": {"type": "int", "default": 5},
@@ -151,6 +184,7 @@ def main() -> None:
     given = module.params
 
     options = Options(
+        depth=given["depth"],
         timeout=float(given["timeout"]),
         max_nodes=given["max_nodes"],
         absent=given["absent"],
@@ -167,9 +201,14 @@ def main() -> None:
         module.fail_json(msg=f"nothing could be verified: {error}")
     for warning in session.warnings:
         module.warn(warning)
-    statuses = [row["status"] for row in rows]
-    summary = {status: statuses.count(status) for status in ("ok", "failed", "not tested")}
-    module.exit_json(changed=False, connections=rows, summary=summary, run=session.run_id)
+    module.exit_json(
+        changed=False,
+        connections=rows,
+        summary=summary(rows),
+        depth=options.depth,
+        versions=given["versions"],
+        run=session.run_id,
+    )
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # `common` takes its inputs from other roles, not from the inventory.
 ROLES = tuple(sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "defaults/main.yml").exists() and path.name != "common"))
 # Facts of a run; an inventory does not set them.
-INTERNAL = frozenset({"observability_stack", "observability_inputs", "observability_run", "observability_applied"})
+INTERNAL = frozenset(f"observability_{name}" for name in ("stack", "inputs", "waves", "run", "applied", "drift", "rendered"))
 
 # A rule takes the values of all variables, defaults included, and the model, and returns a sentence for each thing that is wrong. A value
 # of the wrong type has been rejected before, and a rule sees the default instead. So has one that the model does not take, which a rule

@@ -49,9 +49,11 @@ class ClusterAction(ActionBase):
         """Print a line, with the host that it is about."""
         self._display.display(f"[{self.variables.get('inventory_hostname', 'localhost')}] {line}")
 
-    def cluster(self, options: Mapping[str, Any], namespace: str, timeout: float = 15.0, patience: float = PATIENCE) -> Cluster:
-        """Return the cluster that the options name."""
-        return Cluster(options["kubeconfig"] or "", options["context"] or "", namespace, timeout, patience, self.say)
+    def cluster(
+        self, options: Mapping[str, Any], namespace: str, timeout: float = 15.0, patience: float = PATIENCE, *, known: bool = True
+    ) -> Cluster:
+        """Return the cluster that the options name; `known`: whether it has answered in this run."""
+        return Cluster(options["kubeconfig"] or "", options["context"] or "", namespace, timeout, patience, self.say, known=known)
 
     def lease(self, cluster: Cluster, stack: Stack) -> RunLease:
         """Return the Lease of the runs on a stack; all tasks of this run have the same parent process."""

@@ -34,11 +34,16 @@ from tools.lab import build, images
 
 EXPECTED = Path(__file__).parent / "expected"
 VARIANTS = Path(__file__).parent / "inventories"
+
+
+def clusters(source: Path) -> list[str]:
+    """Return the clusters of an inventory: those with variables of their own, or the one that has the inventory's name."""
+    own = source / "host_vars"
+    return sorted(path.stem for path in own.iterdir()) if own.exists() else [source.name]
+
+
 # A run of ansible-playbook each, and the clusters of its inventory.
-SOURCES: dict[Path, list[str]] = {
-    **{path: [path.name] for path in sorted((ROOT / "inventories").iterdir())},
-    VARIANTS: sorted(path.stem for path in (VARIANTS / "host_vars").iterdir()),
-}
+SOURCES = {source: clusters(source) for source in (*sorted((ROOT / "inventories").iterdir()), VARIANTS)}
 CLUSTERS = [cluster for clusters in SOURCES.values() for cluster in clusters]
 BASE = "minimal"
 
@@ -72,7 +77,10 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda source: render(source, directory), SOURCES))
     return {
-        cluster: {path.stem: list(yaml.safe_load_all(path.read_text())) for path in sorted((directory / cluster).iterdir())}
+        cluster: {
+            path.stem: [item for _, item in items]
+            for path, items in itertools.groupby(schemas.objects(directory / cluster), key=lambda found: found[0])
+        }
         for cluster in CLUSTERS
     }
 

@@ -107,10 +107,9 @@ ROWS: dict[str, tuple[str, str]] = {
 """,
     ),
     "plugins/module_utils/verify/checks/__init__.py": (
-        '    "balance": balance,',
-        f'    "{NAME}_events": {NAME}_events,\n',
+        '    "balanced_reads": _reading(balanced_reads),',
+        f'    "{NAME}_events": Kind({NAME}_events),\n',
     ),
-    "playbooks/site.yml": ("'sample_application'", f"'{NAME}', "),
 }
 FILES: dict[str, str] = {
     f"{STACK}/components/{NAME}.py": '''"""A component of a test."""
@@ -211,7 +210,7 @@ def objects(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, l
         copy, "ansible-playbook", "playbooks/render.yml", "--inventory=inventories/local", "--extra-vars", f"render_directory={target}"
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in target.iterdir()}
+    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in target.glob("*/*.yaml")}
 
 
 def named(items: Sequence[dict[str, Any]], kind: str) -> list[str]:
@@ -233,7 +232,9 @@ def test_the_policies_of_both_ends_open_its_connections(objects: dict[str, list[
 
 
 def test_verification_and_removal_know_it(copy: Path) -> None:
-    assert python(copy, f'"{NAME}_events" in checks.CHECKS') is True
+    assert python(copy, f'"{NAME}_events" in checks.KINDS') is True
+    kinds = f'sorted(row.check for row in connections.CONNECTIONS if "{NAME}" in (row.source, row.target) and row.check)'
+    assert python(copy, kinds) == ["targets", f"{NAME}_events"]
     waves: list[list[str]] = python(copy, "graph.removal_waves()")
     turn = {name: number for number, wave in enumerate(waves) for name in wave}
     assert turn[NAME] < turn["loki"]

@@ -22,10 +22,11 @@ CHECK_DATA = ("module_utils/verify/maintenance.py",)
 YAML_TABLES = {"plugin_utils/known_keys.yml"}
 # File -> how often it decides by the name of a component, and why. Another one should be a field of the catalogue or of a connection.
 DECISIONS: dict[str, tuple[int, str]] = {
+    "module_utils/engine/rights.py": (3, "rights over ingresses, classes and certificates are asked for only with the ingress"),
     "module_utils/stack/graph.py": (1, "the controller's replicas elect a leader, and leave a Lease without labels"),
     "module_utils/stack/high_availability.py": (1, "senders are those that push to the Prometheus pair"),
     "module_utils/stack/preflight.py": (3, "IngressClass and cert-manager are asked for only with the ingress"),
-    "module_utils/verify/checks/balance.py": (2, "requests are sent by OTLP or read, through the ingress too where there is one"),
+    "module_utils/verify/checks/balance.py": (1, "reads go through the ingress too where there is one"),
     "module_utils/verify/checks/remote_write.py": (1, "samples that were sent by OTLP are looked for where they were sent"),
     "module_utils/verify/sending.py": (2, "the collector has no pipeline for a signal without a store"),
     "module_utils/verify/session.py": (5, "Loki is asked for lines, the other stores for series; a line may come by OTLP"),

@@ -67,6 +67,13 @@ def test_every_module_of_the_lab_is_found_with_its_other_names() -> None:
     }
 
 
+def test_every_module_of_the_measurements_is_found_and_helm_shows_its_version() -> None:
+    name = file("bench/components.yml")
+    rows = yaml.safe_load((ROOT / name).read_text())
+    assert set(found(name)) == {(row["module"], row["version"]) for row in rows.values()}
+    assert rows["helm"]["ldflags"].rpartition("=")[2] == rows["helm"]["version"]
+
+
 @pytest.mark.parametrize("component", SHOWN)
 def test_a_program_of_the_lab_shows_the_version_that_it_is_built_from(component: str) -> None:
     row = yaml.safe_load((ROOT / file("lab/components.yml")).read_text())[component]

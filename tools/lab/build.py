@@ -89,18 +89,18 @@ class Component:
         return [HERE / self.recipe["builder"]] if "builder" in self.recipe else []
 
 
-def components() -> list[Component]:
-    """Return the components of components.yml in build order."""
-    table = yaml.safe_load((HERE / "components.yml").read_text())
-    return [Component(name, recipe.get("packages", {name: "."}), recipe["minutes"], recipe) for name, recipe in table.items()]
+def components(table: Path = HERE / "components.yml") -> list[Component]:
+    """Return the components of a table, that of the lab unless another one is named, in build order."""
+    rows = yaml.safe_load(table.read_text())
+    return [Component(name, recipe.get("packages", {name: "."}), recipe["minutes"], recipe) for name, recipe in rows.items()]
 
 
-def binary(name: str) -> Path:
+def binary(name: str, table: Path = HERE / "components.yml") -> Path:
     """Return the path of a built binary; raise BuildError when no component makes it or it is not built yet."""
-    for component in components():
+    for component in components(table):
         if name in component.binaries and component.built:
             return component.directory / name
-    if any(name in component.binaries for component in components()):
+    if any(name in component.binaries for component in components(table)):
         raise BuildError(f"{name} is not built; run: make build")
     raise BuildError(f"no binary of {name} here: it is not built from modules; name a directory that has it by LAB_BIN_DIR")
 

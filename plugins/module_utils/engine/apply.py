@@ -20,6 +20,14 @@ from .snapshot import THREADS, Item
 _APPLY = {"content-type": "application/apply-patch+yaml"}
 
 
+class Rejected(ClusterError):  # noqa: N818 - it names what became of the object
+    """The API server did not take an object, for a `reason`."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key} was rejected by the cluster: {reason}")
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Applied:
     """What became of one desired object. `before` is null when it was missing; `desired` and `live` are its digests for the record."""
@@ -69,11 +77,14 @@ def apply(cluster: Cluster, objects: Sequence[Item], known: Mapping[str, tuple[s
 
 
 def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
-    """Return the objects in groups, each of which needs only those before it: Namespaces, the rest, workloads."""
+    """Return the objects in groups, each of which needs only those before it: Namespaces, the rest, workloads and bindings.
+
+    A binding to a role that is not there yet is taken only from somebody who may bind any role.
+    """
 
     def order(item: Item) -> int:
         kind = BY_KIND.get(item["kind"])
-        return 0 if item["kind"] == "Namespace" else 2 if kind and kind.workload else 1
+        return 0 if item["kind"] == "Namespace" else 2 if item["kind"].endswith("Binding") or (kind and kind.workload) else 1
 
     return [[item for item in objects if order(item) == number] for number in (0, 1, 2)]
 
@@ -81,9 +92,19 @@ def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
 def _applied(cluster: Cluster, item: Item, known: tuple[str, str] | None, *, dry: bool) -> Applied:
     desired = digest(item)
     before = read(cluster, item)
+    if before and (since := before["metadata"].get("deletionTimestamp")):
+        # Applying would be answered with a success, and the object be gone afterwards.
+        held = ", ".join(before["metadata"].get("finalizers") or [])
+        raise ClusterError(
+            f"{key_of(item)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
+            "repeat the run when it is gone"
+        )
     if before and known == (desired, live := live_digest(before)):
         return Applied(item, before, before, changed=False, desired=desired, live=live)
-    after = _sent(cluster, item, dry=dry)
+    # An apply that changes nothing is written nevertheless where a list is empty, and for every claim: such a write is avoided.
+    if before and not dry and is_same(before, sent(cluster, item, dry=True)):
+        return Applied(item, before, before, changed=False, desired=desired, live=live_digest(before))
+    after = sent(cluster, item, dry=dry)
     return Applied(item, before, after, before is None or not is_same(before, after), desired, live_digest(after))
 
 
@@ -94,17 +115,16 @@ def read(cluster: Cluster, item: Item) -> Item | None:
         return None
     if answer.status != 200:
         raise ClusterError(f"{title_of(item)} cannot be read: {answer.reason()}")
-    found: Item = answer.json()
-    return found
+    return answer.object()
 
 
-def _sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
+def sent(cluster: Cluster, item: Item, *, dry: bool) -> Item:
+    """Apply an object and return the API server's answer. Raises Rejected when it does not take the object."""
     query = [("fieldManager", FIELD_MANAGER), ("force", "true"), *([("dryRun", "All")] if dry else [])]
     answer = cluster.request("PATCH", path_of(item), query, _APPLY, json.dumps(item).encode())
     # In a dry run a namespace that the run would make is not there yet.
     if dry and answer.status == 404 and item["metadata"].get("namespace"):
         return item
     if answer.status not in (200, 201):
-        raise ClusterError(f"{key_of(item)} was rejected by the cluster: {answer.reason()}")
-    found: Item = answer.json()
-    return found
+        raise Rejected(key_of(item), answer.reason())
+    return answer.object()

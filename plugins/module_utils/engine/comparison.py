@@ -22,21 +22,22 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()[:24]
 
 
-def own_fields(item: Mapping[str, Any], manager: str = FIELD_MANAGER) -> list[dict[str, Any]]:
-    """Return the `fieldsV1` of each entry that the manager has applied."""
+def own_fields(item: Mapping[str, Any], manager: str = FIELD_MANAGER) -> list[tuple[str, dict[str, Any]]]:
+    """Return what the manager has applied: the version of the API in which it did, and the fields; those of the status are not ours."""
     return [
-        entry.get("fieldsV1") or {}
+        (str(entry.get("apiVersion")), entry.get("fieldsV1") or {})
         for entry in item["metadata"].get("managedFields") or []
-        if entry.get("manager") == manager and entry.get("operation") == "Apply"
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
     ]
 
 
 def live_digest(item: Mapping[str, Any], manager: str = FIELD_MANAGER) -> str:
-    """Return a digest of what is ours in an object of the cluster: its identity, our fields, and their values."""
-    metadata = item["metadata"]
+    """Return a digest of what is ours in an object of the cluster: our fields, and their values.
+
+    It does not say which object that is: one that was removed and applied again is as good as the first.
+    """
     fields = own_fields(item, manager)
-    identity = [item.get("apiVersion"), metadata.get("uid"), bool(metadata.get("deletionTimestamp"))]
-    return digest([identity, fields, [projection(item, entry) for entry in fields]])
+    return digest([fields, [projection(item, entry) for _version, entry in fields]])
 
 
 def metadata_digest(item: Mapping[str, Any]) -> str:
@@ -91,11 +92,7 @@ def visible(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether applying has changed nothing: neither a value nor that the field is ours."""
-    return visible(before) == visible(after) and _without_times(own_fields(before)) == _without_times(own_fields(after))
-
-
-def _without_times(fields: list[dict[str, Any]]) -> list[str]:
-    return sorted(json.dumps(entry, sort_keys=True) for entry in fields)
+    return visible(before) == visible(after) and own_fields(before) == own_fields(after)
 
 
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

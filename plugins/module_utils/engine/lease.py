@@ -7,6 +7,7 @@ Lease that nobody has renewed for as long as it was watched is free.
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ class RunLease:
     def __init__(self, cluster: Cluster, namespace: str, holder: str, labels: Mapping[str, str]) -> None:
         self._cluster, self._namespace, self._holder, self._labels = cluster, namespace, holder, labels
         self._path = BY_KIND["Lease"].path(namespace, NAME)
+        self._held = -math.inf
 
     def hold(self, patience: float, say: Callable[[str], None]) -> None:
         """Take the Lease or renew it; while another run holds it, wait. Raises ClusterError after `patience` seconds."""
@@ -37,8 +39,9 @@ class RunLease:
             holder, now = spec.get("holderIdentity"), time.monotonic()
             if (holder, spec.get("renewTime")) != seen:
                 seen, since = (holder, spec.get("renewTime")), now
-            free = not holder or holder == self._holder or now - since > spec.get("leaseDurationSeconds", DURATION)
+            free = not holder or holder == self._holder or now - since > (spec.get("leaseDurationSeconds") or DURATION)
             if free and self._write(found):
+                self._held = now
                 return
             if now - start > patience:
                 raise ClusterError(
@@ -49,11 +52,16 @@ class RunLease:
                 say(f"waiting for another run on this stack: {holder}, since {spec.get('acquireTime')}")
             time.sleep(PAUSE)
 
-    def release(self) -> None:
-        """Give the Lease back, if this run holds it."""
+    def keep(self, patience: float, say: Callable[[str], None]) -> None:
+        """Hold the Lease on, for somebody who waits and calls this again and again."""
+        if time.monotonic() - self._held > DURATION / 4:
+            self.hold(patience, say)
+
+    def release(self) -> bool:
+        """Give the Lease back, and return whether this run held it."""
         found = self._read()
-        if found and (found.get("spec") or {}).get("holderIdentity") == self._holder:
-            self._write(found, holder="")
+        held = bool(found) and ((found or {}).get("spec") or {}).get("holderIdentity") == self._holder
+        return held and self._write(found, holder="")
 
     def _read(self) -> dict[str, Any] | None:
         answer = self._cluster.request("GET", self._path)
@@ -61,8 +69,7 @@ class RunLease:
             return None
         if answer.status != 200:
             raise ClusterError(f"the Lease {NAME} cannot be read: {answer.reason()}")
-        found: dict[str, Any] = answer.json()
-        return found
+        return answer.object()
 
     def _write(self, found: Mapping[str, Any] | None, holder: str | None = None) -> bool:
         """Write the holder into the Lease; return False when another run was quicker."""

@@ -36,8 +36,18 @@ def batches(items: Sequence[Item], waves: Sequence[Sequence[str]]) -> list[list[
     return [batch for batch in found if batch]
 
 
-def prune(cluster: Cluster, items: Sequence[Item], waves: Sequence[Sequence[str]], timeout: float, say: Callable[[str], None]) -> None:
-    """Remove the objects, and wait for each batch. Raises ClusterError when one is still there after `timeout` seconds."""
+def prune(
+    cluster: Cluster,
+    items: Sequence[Item],
+    waves: Sequence[Sequence[str]],
+    timeout: float,
+    say: Callable[[str], None],
+    keep: Callable[[], None] = lambda: None,
+) -> None:
+    """Remove the objects, and wait for each batch; `keep` is called while it waits.
+
+    Raises ClusterError when one is still there after `timeout` seconds.
+    """
     for batch in batches(items, waves):
         for item in batch:
             _delete(cluster, item)
@@ -50,6 +60,7 @@ def prune(cluster: Cluster, items: Sequence[Item], waves: Sequence[Sequence[str]
             if (line := f"waiting until these have ended: {', '.join(left)}") != said and time.monotonic() > end - timeout + PAUSE:
                 say(line)
                 said = line
+            keep()
             time.sleep(PAUSE)
 
 
@@ -64,5 +75,5 @@ def _delete(cluster: Cluster, item: Item) -> None:
 def _left(cluster: Cluster, items: Sequence[Item]) -> Iterator[str]:
     for item in items:
         answer = cluster.request("GET", path_of(item))
-        if answer.status == 200 and answer.json()["metadata"].get("uid") == item["metadata"]["uid"]:
+        if answer.status == 200 and answer.object()["metadata"].get("uid") == item["metadata"]["uid"]:
             yield title_of(item)

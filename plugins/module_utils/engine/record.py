@@ -52,7 +52,7 @@ def load(text: str) -> Entry | None:
         if checked.tzinfo is None:
             return None
         return Entry(str(found["inputs"]), checked, objects, secrets)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

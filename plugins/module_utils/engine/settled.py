@@ -34,6 +34,8 @@ def _reasons(inputs: str, found: Snapshot, entry: record.Entry | None, name: str
         item = found.objects.get(key)
         if item is None:
             yield f"{key} is missing"
+        elif item["metadata"].get("deletionTimestamp"):
+            yield f"{key} is being deleted"
         elif live_digest(item) != live:
             yield f"{key} was changed"
     for key, digest in entry.secrets.items():
@@ -43,7 +45,8 @@ def _reasons(inputs: str, found: Snapshot, entry: record.Entry | None, name: str
         elif metadata_digest(item) != digest:
             yield f"{key} was changed"
     for item in found.objects.values():
-        if BY_KIND[item["kind"]].workload and item["metadata"]["labels"].get(COMPONENT) == name and not rollout(item).done:
+        own = (item["metadata"].get("labels") or {}).get(COMPONENT) == name
+        if own and BY_KIND[item["kind"]].workload and not rollout(item).done:
             yield f"{title_of(item)} is not ready"
 
 

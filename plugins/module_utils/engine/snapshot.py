@@ -65,16 +65,25 @@ def _list(cluster: Cluster, kind: Kind, namespace: str, selector: str) -> list[I
         raise ForbiddenError(f"{kind.resource} cannot be listed{f' in {namespace}' if namespace else ''}: {answer.reason()}")
     if answer.status != 200:
         raise ClusterError(f"{kind.resource} cannot be listed: {answer.reason()}")
-    # The items of a list name neither their kind nor its version; a list of metadata without any item is null.
-    return [{**item, "apiVersion": kind.api_version, "kind": kind.kind} for item in answer.json()["items"] or []]
+    # The items of a list name neither their kind nor its version.
+    return [{**item, "apiVersion": kind.api_version, "kind": kind.kind} for item in answer.items()]
 
 
 def _get(cluster: Cluster, key: str) -> Item | None:
     kind, _space, place = key.partition(" ")
     namespace, _slash, name = place.rpartition("/")
     row = BY_KIND.get(kind.partition(".")[0])
-    answer = cluster.request("GET", row.path(namespace, name)) if row else None
-    return answer.json() if answer and answer.status == 200 else None
+    # Somebody may have edited the record: a key without a name would be a list.
+    if row is None or not name:
+        return None
+    answer = cluster.request("GET", row.path(namespace, name))
+    if answer.status == 404:
+        return None
+    if answer.status == 403:
+        raise ForbiddenError(f"{key} cannot be read: {answer.reason()}")
+    if answer.status != 200:
+        raise ClusterError(f"{key} cannot be read: {answer.reason()}")
+    return answer.object()
 
 
 class ForbiddenError(ClusterError):

@@ -147,7 +147,11 @@ CONNECTIONS: tuple[Connection, ...] = (
     ),
     # Metrics of the stack itself; scraped like those of any application.
     *(
-        Connection(f"{name}-metrics", "prometheus", name, "its own metrics", (row.metrics,), purpose="scrape", to="pod")
+        Connection(
+            f"{name}-metrics", "prometheus", name, "its own metrics", (row.metrics,), purpose="scrape", to="pod",
+            # What runs in a namespace of its own is an application.
+            check="" if row.own_namespace else "targets",
+        )
         for name, row in CATALOGUE.items()
         if row.scraped
     ),
@@ -155,7 +159,7 @@ CONNECTIONS: tuple[Connection, ...] = (
     *(
         Connection(
             f"{name}-memberlist", name, name, "membership, and calls between replicas", ("memberlist", "grpc"),
-            protocol="memberlist, gRPC", purpose="control", to="pod",
+            protocol="memberlist, gRPC", purpose="control", to="pod", check="members",
         )
         for name, row in CATALOGUE.items()
         if "memberlist" in row.ports

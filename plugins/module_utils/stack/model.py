@@ -79,6 +79,7 @@ class Stack:
     adopt_namespace: bool
     storage_check: bool
     current_context: bool
+    always_render: bool
     output_directory: str
     namespace_state: str
 

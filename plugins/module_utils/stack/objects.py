@@ -44,6 +44,22 @@ def objects(
     return found
 
 
+def waves(stack: Stack) -> dict[str, list[str]]:
+    """Return the roles that have objects on the cluster, by wave, in the order in which they are applied.
+
+    What backends and Grafana keep their data in is ready before them, and the backends before what sends to them and queries them. The policies of the namespace come last, when every pod has its own.
+    """
+    storage = [name for name in stack.enabled if catalogue.component(name).evaluation]
+    backends = [name for name in stack.enabled if catalogue.component(name).backend]
+    return {
+        "namespace": ["namespaces"],
+        "storage": storage,
+        "backends": backends,
+        "agents": [name for name in stack.enabled if name not in (*storage, *backends)],
+        "network_policies": ["network_policies"] if stack.network_policies else [],
+    }
+
+
 def roles(stack: Stack) -> list[str]:
-    """Return the roles that have objects on the cluster, in the order in which they are applied."""
-    return ["namespaces", *stack.enabled, *(["network_policies"] if stack.network_policies else [])]
+    """Return the roles of all waves, in their order."""
+    return [role for wave in waves(stack).values() for role in wave]

@@ -43,7 +43,7 @@ def namespace_state(stack: Stack, facts: Facts) -> str:
 
 
 def rejections(stack: Stack, facts: Facts, purpose: str) -> list[str]:
-    """Return a sentence for each thing on the cluster with which a run cannot do what it is for: `apply`, `verify` or `remove`."""
+    """Return a sentence for each thing on the cluster with which a run cannot do what it is for: `apply`, `diff`, `verify` or `remove`."""
     return [text for check in _CHECKS[purpose] for text in check(stack, facts)]
 
 
@@ -201,6 +201,8 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
         _version, _other_stack, _strangers, _pod_security, _own_namespaces, _storage_class, _ingress_class, _cert_manager,
         changes.rejections,
     ),
+    # What others have under this stack's names is a difference, to be reported.
+    "diff": (_version, _other_stack, _own_namespaces, _cert_manager),
     "verify": (_version, _nothing_there, _other_stack),
     "remove": (_other_stack,),
 }  # fmt: skip

@@ -25,7 +25,8 @@ class Public:
 
     A path that begins with `=` is exact, the others are prefixes. `guarded` paths ask for the credentials of the other hosts although the
     component has a login of its own (`own_login`). `closed` lists requests (method, path) that must not get through: writes, and what
-    shows or changes the inside. `body_megabytes` limits a request, `api` is the prefix of the component's query API.
+    shows or changes the inside. `body_megabytes` limits a request, `api` is the prefix of the component's query API, `query` one that
+    is always answered with something.
     """
 
     paths: tuple[str, ...]
@@ -35,6 +36,7 @@ class Public:
     own_login: bool = False
     guarded: tuple[str, ...] = ()
     api: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,15 @@ class Component:
     as long as the process answers at all (empty: no such path, and the port being open is all that can be asked); both on the port
     `health`. `metrics` is the port with its own metrics, which Prometheus scrapes unless `scraped` is false.
 
-    `service`: whether it has a Service, `headless`: whether DNS has the address of each pod as well. `balanced`: whether verification asks
-    that every replica serves some requests. `volume`: whether its pods claim volumes. `account`: whether it has a ServiceAccount.
+    `service`: whether it has a Service, `headless`: whether DNS has the address of each pod as well. `balanced` names the check of the
+    verification that every replica serves some requests, where one should. `ring` is the page on which its replicas list the members of
+    their ring. `volume`: whether its pods claim volumes. `account`: whether it has a ServiceAccount of its own.
     `user` is the number of its user and group, 0 where its role says so itself. `pre_stop`: for how many seconds a pod that ends goes on
     serving clients that still see it behind the Service; `drain`: for how many it may need to end after that. `reloads`: it reads a changed
     configuration while it runs. `host_paths`: its pods see directories of their node. `own_namespace`: it runs in
     `<component>_namespace`, as an application does.
+
+    `backend`: it stores data, so it is ready before the others are applied.
 
     `needs` are components without which it cannot work, `serves` those of which it needs one at least, to have anything to do. `replicas`
     has a rule per profile. `shared` is the field of the model with what its replicas share their data through: without it there can be one
@@ -72,7 +77,8 @@ class Component:
     service: bool = True
     offered: tuple[str, ...] = ()
     headless: bool = False
-    balanced: bool = False
+    balanced: str = ""
+    ring: str = ""
     volume: bool = False
     account: bool = True
     user: int = 0
@@ -89,6 +95,7 @@ class Component:
     public: Public | None = None
     optional_install: bool = False
     own_namespace: bool = False
+    backend: bool = False
     host_paths: bool = False
     open_egress: str = ""
 

@@ -32,6 +32,7 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_kubeconfig": "",
     "observability_context": "",
     "observability_current_context": False,
+    "observability_always_render": False,
     "observability_output_directory": "",
     "observability_outage_horizon": "10m",
     "observability_samples_per_second": 5000,
@@ -132,6 +133,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         adopt_namespace=fields.switch("namespaces_adopt"),
         storage_check=fields.switch("observability_storage_check"),
         current_context=fields.switch("observability_current_context"),
+        always_render=fields.switch("observability_always_render"),
         output_directory=_output_directory(fields),
         namespace_state="",
     )

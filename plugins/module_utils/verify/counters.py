@@ -36,12 +36,21 @@ COUNTED = tuple(component for component, names in _OF_CONNECTIONS.items() if nam
 class Counters:
     """The counters of all components, now and when verification began."""
 
-    def __init__(self, read: Callable[[str, str], str], pods: Callable[[str], list[str]], until: Callable[..., Page]) -> None:
-        """Take how to read the metrics page of a pod (component, pod), the pods of a component, and how to try again."""
+    def __init__(
+        self, read: Callable[[str, str], str], pods: Callable[[str], list[str]], until: Callable[..., Page], window: float = 0.0
+    ) -> None:
+        """Take how to read the metrics page of a pod (component, pod), the pods of a component, and how to try again.
+
+        Losses are counted over `window` seconds at least.
+        """
         self._read = read
         self._pods = pods
         self._until = until
-        self._before = {component: SharedResult(partial(self.now, component)) for component in COUNTED}
+        self._window = window
+        self._before = {component: SharedResult(partial(self._noted, component)) for component in COUNTED}
+
+    def _noted(self, component: str) -> tuple[float, Page]:
+        return time.monotonic(), self.now(component)
 
     def page(self, component: str, pod: str) -> dict[tuple[str, Labels], float]:
         """Return the counters that a pod shows now."""
@@ -57,7 +66,7 @@ class Counters:
 
     def risen(self, component: str, now: Page) -> Page:
         """Return by how much each counter has risen since verification began; one that was reset counts from zero."""
-        before = self._before[component]()
+        _since, before = self._before[component]()
         return {key: value - before[key] if key in before and before[key] <= value else value for key, value in now.items()}
 
     def nothing_lost(self, component: str, names: Sequence[str]) -> str:
@@ -65,6 +74,8 @@ class Counters:
 
         What was only delayed does not matter.
         """
+        since, _before = self._before[component]()
+        time.sleep(max(since + self._window - time.monotonic(), 0))
         now = self._until(partial(self.now, component))
         risen = [
             f"{pod}: {name}{_shown(labels)} rose by {value:.0f}"

@@ -1,4 +1,4 @@
-"""What verification has to check: one item per connection that has a check, and per component whose load has to be shared."""
+"""What verification has to check: the health of each component, the connections that have a check, and the sharing of the load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Item:
     """One row of the report.
 
     `check` is the kind of its check. `source` and `target` are the ends of the connection. `off` are the components that it needs and that
-    are switched off. `lost` maps components to their counters of lost data.
+    are switched off. `lost` maps components to their counters of lost data, `queue` to the metrics of their queues.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Item:
     target: str
     off: tuple[str, ...] = ()
     lost: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    queue: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def losses(self, session: Session) -> list[Callable[[], str]]:
         """Return a function for each component that counts lost data on this connection, which raises Failed when it has lost some."""
@@ -39,9 +40,18 @@ class Item:
 
 
 def items(stack: Stack) -> list[Item]:
-    """Return everything that has to be checked, in the order of the report: the connections, and then the balanced components."""
-    found = [Item(row.name, row.check, row.source, row.target, _off(stack, row.components), row.lost) for row in CONNECTIONS if row.check]
-    found += [Item(f"balance-{name}", "balance", "", name, _off(stack, (name,))) for name, row in CATALOGUE.items() if row.balanced]
+    """Return everything that has to be checked, in the order of the report: components, connections, balanced components.
+
+    The pods of what the cluster has already are nobody's business here.
+    """
+    own = {name: row for name, row in CATALOGUE.items() if not row.own_namespace and name not in stack.provided}
+    found = [Item(f"health-{name}", "health", "", name, _off(stack, (name,))) for name in own]
+    found += [
+        Item(row.name, row.check, row.source, row.target, _off(stack, row.components), row.lost, row.queue)
+        for row in CONNECTIONS
+        if row.check and not (row.purpose == "scrape" and row.target in stack.provided)
+    ]
+    found += [Item(f"balance-{name}", row.balanced, "", name, _off(stack, (name,))) for name, row in own.items() if row.balanced]
     return found
 
 

@@ -20,11 +20,11 @@ class NotYet(Failed):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a check found: `sent`, `read_back`, and the `seconds` between them. `notes` are further facts for the detail."""
+    """What a check found: `sent`, `read_back`, and the `seconds` between them, if any. `notes` are further facts for the detail."""
 
     sent: str
     read_back: str
-    seconds: float
+    seconds: float | None
     notes: tuple[str, ...] = ()
 
 

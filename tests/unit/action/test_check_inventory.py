@@ -42,7 +42,7 @@ def run(directory: Path, playbook: Path | None = None, **variables: Any) -> Run:
     """Run a playbook (by default one that checks and nothing else) on an inventory of one cluster with these variables."""
     (directory / "check.yml").write_text(CHECK)
     model = directory / "model.json"
-    code, output = playbooks.run(directory, playbook or directory / "check.yml", f"model_file={model}", **variables)
+    code, output = playbooks.run(directory, playbook or directory / "check.yml", f"--extra-vars=model_file={model}", **variables)
     return Run(code, output, json.loads(model.read_text()) if model.exists() else {})
 
 

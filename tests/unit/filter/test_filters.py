@@ -45,7 +45,6 @@ EXPRESSIONS = {
     "pod_security": "observability_stack | observability.stack.pod_security",
     "removal_plan": "observability_stack | observability.stack.removal_plan",
     "basic_auth": "'correct horse' | observability.stack.basic_auth('viewer')",
-    "verify_table": "rows | observability.stack.verify_table",
     "verify_graph": "rows | observability.stack.verify_graph(observability_stack)",
 }
 

@@ -26,7 +26,11 @@ class _ApiServer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append(self.path)
         found = "endpointslices" in self.path
-        body = json.dumps({"items": self.slices} if found else {"message": "the server has none of that"}).encode()
+        body = json.dumps(
+            {"items": [{"metadata": {"name": "any"}, **item} for item in self.slices]}
+            if found
+            else {"message": "the server has none of that"}
+        ).encode()
         self.send_response(200 if found else 404)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

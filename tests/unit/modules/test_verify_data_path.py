@@ -48,13 +48,16 @@ def test_the_module_returns_the_rows_and_how_many_ended_how(
             return simulated
 
         monkeypatch.setattr(cluster, "Cluster", made)
-        result = result_of(capsys, context="production", absent={"loki": "no binary of loki here"}, max_nodes=1, **addresses)
+        result = result_of(
+            capsys, context="production", absent={"loki": "no binary of loki here"}, max_nodes=1, versions={"mimir": "3.1.0"}, **addresses
+        )
     assert asked == [("", "production", STACK.namespace)]
     statuses = {row["connection"]: row["status"] for row in result["connections"]}
     assert statuses["ingress-grafana"] == "failed"
     assert statuses["alloy-loki"] == "not tested"
     assert result["summary"] == {status: list(statuses.values()).count(status) for status in ("ok", "failed", "not tested")}
     assert result["summary"]["failed"] == 1
+    assert (result["depth"], result["versions"]) == ("full", {"mimir": "3.1.0"})
     assert result["changed"] is False
     assert len(result["run"]) == 8
     assert next(row for row in result["connections"] if row["connection"] == "application-prometheus")["sent"].startswith("1 annotated")

@@ -386,6 +386,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"sample_application_interval": "0s"}, "sample_application_interval", "as Go writes it"),
     ({"verify_timeout": 0}, "verify_timeout", "1 or more"),
     ({"verify_max_nodes": -1}, "verify_max_nodes", "1 or more"),
+    ({"verify_depth": "deep"}, "verify_depth", "quick, full"),
     ({"verify_absent": {"graphana": "none here"}}, "verify_absent", "did you mean grafana?"),
     ({"verify_absent": {"grafana": ""}}, "verify_absent", "say the reason"),
     ({"grafana_admin_user": " "}, "grafana_admin_user", "the name of a user"),
@@ -719,7 +720,7 @@ CHECK = """
 def run(directory: Path, playbook: Path = ROOT / "playbooks/render.yml", **variables: Any) -> tuple[int, str]:
     """Run a playbook on an inventory of one cluster with these variables; return its code and its output."""
     named = {"observability_cluster_name": "north", **variables}
-    return playbooks.run(directory, playbook, f"render_directory={directory / 'rendered'}", **named)
+    return playbooks.run(directory, playbook, f"--extra-vars=render_directory={directory / 'rendered'}", **named)
 
 
 def test_one_run_tells_mistakes_of_every_kind_and_renders_nothing(tmp_path: Path) -> None:

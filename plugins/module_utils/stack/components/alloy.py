@@ -76,3 +76,14 @@ def problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
     share = isinstance(found, str) and re.fullmatch(r"([1-9][0-9]?|100)%", found)
     if not number and not share:
         yield wrong(name, "", found, "it should be a share of the nodes like 10%, or a number of them without quotes, 1 or more")
+
+
+def rules(stack: Stack) -> dict[str, list[dict[str, Any]]]:
+    """Return what its account may do: it finds the pods of its node, and reads the kubelet's metrics; logs from the API server or files."""
+    found: list[dict[str, Any]] = [
+        {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+    ]
+    if stack.log_source != "files":
+        found.append({"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]})
+    return {"ClusterRole": found}

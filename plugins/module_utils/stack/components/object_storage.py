@@ -9,6 +9,7 @@ from ..messages import wrong
 from ..model import Stack
 from ..object_storage import SECRET
 from ..own import Own
+from ..secrets import Secret
 
 _ROOT = "/buckets"
 
@@ -28,6 +29,11 @@ def settings(stack: Stack) -> dict[str, Any]:
     mounts = [{"name": "data", "mountPath": _ROOT, "subPath": "buckets"}]
     mounts += [{"name": "data", "mountPath": f"{_ROOT}/{name}", "subPath": f"buckets/{name}"} for name in buckets]
     return {"secret": SECRET, "root": _ROOT, "mounts": mounts}
+
+
+def secrets(_stack: Stack) -> list[Secret]:
+    """Return the Secrets that the role creates where they are missing."""
+    return [Secret(SECRET, ("access_key_id", "secret_access_key"), "the object storage of the stack, Mimir and Loki")]
 
 
 def warnings(values: Mapping[str, Any]) -> Iterator[str]:

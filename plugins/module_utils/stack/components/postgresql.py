@@ -9,6 +9,7 @@ from ..databases import SECRET
 from ..messages import wrong
 from ..model import Stack
 from ..own import Own
+from ..secrets import Secret
 
 OWN = Own(
     env=("POSTGRES_*", "PGDATA"),
@@ -20,6 +21,11 @@ OWN = Own(
 def settings(stack: Stack) -> dict[str, Any]:
     """Return `secret` (the name of the Secret with user and password) and `database` (its name)."""
     return {"secret": SECRET, "database": stack.database.get("name", "")}
+
+
+def secrets(_stack: Stack) -> list[Secret]:
+    """Return the Secrets that the role creates where they are missing."""
+    return [Secret(SECRET, ("user", "password"), "the database of Grafana; set in the database when its volume is new")]
 
 
 def warnings(values: Mapping[str, Any]) -> Iterator[str]:

@@ -10,20 +10,17 @@ from ...cluster import Answer
 from ...stack import catalogue
 from ..item import Item
 from ..outcome import Evidence, Failed
-from ..sending import BALANCE_TRIES, RECEIVER
+from ..sending import BALANCE_TRIES
 from ..session import Session
 from .public_hosts import answered
 
 
-def balance(session: Session, item: Item) -> Evidence:
-    """Check that the load is shared: reads over replicas with a query API, OTLP requests over collectors.
+def balanced_reads(session: Session, item: Item) -> Evidence:
+    """Check that reads are shared over the replicas of a component with a query API.
 
     Through the Service means: to a ready endpoint of it, taken at random.
     """
-    return _requests(session) if item.target == RECEIVER else _reads(session, item.target)
-
-
-def _reads(session: Session, component: str) -> Evidence:
+    component = item.target
     began = time.monotonic()
     path = "/api/v1/status/runtimeinfo"
 
@@ -57,7 +54,8 @@ def _counted(session: Session, component: str, read: Callable[[], Answer], where
     )
 
 
-def _requests(session: Session) -> Evidence:
+def balanced_requests(session: Session, _item: Item) -> Evidence:
+    """Check that OTLP requests are shared over the collectors."""
     sent = session.sent()
     silent = [pod for pod, count in sent.shared.items() if not count]
     if silent or not sent.shared:

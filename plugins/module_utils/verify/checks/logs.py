@@ -10,6 +10,7 @@ from ...stack.labels import NAME, labels
 from ..item import Item
 from ..outcome import Evidence, Failed, NotYet, all_of
 from ..session import Session
+from .losses import FULL_FROM, fill, read_only
 
 
 def log_files(session: Session, item: Item) -> Evidence:
@@ -73,16 +74,22 @@ _LOG_BOUND = {
 }
 
 
+def log_queues(session: Session, item: Item) -> Evidence:
+    """Check without a line of its own that nothing is lost, that the queues are not full, and that no Alloy is behind in reading."""
+    notes = all_of(
+        *item.losses(session),
+        lambda: session.counters.nothing_neglected(item.target),
+        lambda: session.until(lambda: _not_behind(session, item.source)),
+    )
+    return read_only(item.lost, notes)
+
+
 def _not_behind(session: Session, component: str) -> str:
     """Check that the queues for Loki are less than half full, and that no Alloy has files to read at every look."""
-    fullest, reading = 0.0, []
     now = session.counters.now(component)
-    for (pod, name, series), size in now.items():
-        if name == "otelcol_exporter_queue_size":
-            fullest = max(fullest, size / max(now.get((pod, "otelcol_exporter_queue_capacity", series), 1.0), 1.0))
-        if name == "otelcol_fileconsumer_reading_files" and size > 0:
-            reading.append(pod)
-    if fullest > 0.5:
+    fullest = fill(now)
+    reading = [pod for (pod, name, _series), size in now.items() if name == "otelcol_fileconsumer_reading_files" and size > 0]
+    if fullest > FULL_FROM:
         raise NotYet(
             f"a queue for Loki is {fullest:.0%} full; when it is, reading stops, and kubelet deletes files that have not been read "
             "(otelcol_exporter_queue_size and _capacity of Alloy): is Loki slow, or more written than observability_log_bytes_per_second?"

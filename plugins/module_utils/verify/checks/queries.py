@@ -50,4 +50,4 @@ def found(answer: Answer, where: str, component: str) -> None:
     except (KeyError, TypeError) as error:
         raise NotYet(f"{where} does not answer as a query API does: {answer.excerpt()}") from error
     if not result:
-        raise NotYet(f"{where} answers, but without what this run has sent; if the connection to {component} failed too, look there first")
+        raise NotYet(f"{where} answers, but has nothing for the query; if the connection to {component} failed too, look there first")

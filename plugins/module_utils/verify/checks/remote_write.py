@@ -14,6 +14,7 @@ from ..outcome import Evidence, Failed, NotYet, all_of
 from ..sending import RECEIVER
 from ..session import Session
 from ..stores import Metrics
+from .losses import read_only
 from .node_metrics import agent_nodes, nodes_in
 from .otlp import samples_in
 from .scrape import probes_in
@@ -63,6 +64,17 @@ def remote_write(session: Session, item: Item) -> Evidence:
         lambda: session.counters.nothing_neglected(item.target),
     )
     return Evidence(f"what {' and '.join(session.pods(item.source))} hold", f"{item.target}: {arrived}", seconds, notes)
+
+
+def remote_write_state(session: Session, item: Item) -> Evidence:
+    """Check, without a sample of its own, that a replica is elected, nothing is rejected or stuck, and Mimir deletes what is old."""
+    notes = all_of(
+        lambda: session.until(lambda: _elected(session, item)),
+        *item.losses(session),
+        lambda: session.until(lambda: _drained(session, item)),
+        lambda: session.counters.nothing_neglected(item.target),
+    )
+    return read_only(item.lost, notes)
 
 
 def _elected(session: Session, item: Item) -> str:

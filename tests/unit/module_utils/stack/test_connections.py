@@ -64,8 +64,9 @@ def test_a_row_is_complete(row: Connection) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in CONNECTIONS if row.check], ids=lambda row: row.name)
-def test_a_connection_that_is_verified_by_itself_is_in_the_diagram(row: Connection) -> None:
-    assert row.step
+def test_a_connection_with_a_check_is_in_the_diagram_or_within_the_stack(row: Connection) -> None:
+    # What the diagram leaves out: how the stack scrapes itself, and how its replicas find each other.
+    assert row.step or row.check in ("targets", "members")
     assert f'"{row.check}"' in "".join(path.read_text() for path in (ROOT / "plugins/module_utils/verify").rglob("*.py"))
 
 

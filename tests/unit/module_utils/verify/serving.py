@@ -36,6 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def _handle(self) -> None:
+        self.simulated.methods.add(self.command)
         parts = urlsplit(self.path)
         self.plain_path = parts.path
         self.query = {key: found[0] for key, found in parse_qs(parts.query).items()}
@@ -114,8 +115,10 @@ class ForwardedCluster(Cluster):
         self._pods = pods
 
     def forward(self, pod: str, port: int) -> socket.socket:
-        """Return a connection to the server for that port; no pod listens on ports that its component does not have."""
+        """Return a connection to the server for that port; there is none to a pod that does not exist or to another port."""
         component = component_of(pod)
+        if pod not in self.simulated.pods:
+            raise ClusterError(f"no port-forward to port {port} of pod {pod}: Not Found")
         if port not in catalogue.ports(component).values():
             raise ClusterError(f"no port-forward to port {port} of pod {pod}: nothing listens there")
         if ("otlp-grpc", port) not in catalogue.ports(component).items():

@@ -46,10 +46,16 @@ class SimulatedCluster(SimulatedStores):
             ["elsewhere.example.com"] if fault == "certificate" else list(stack.hosts.values()),
             {"old certificate": -1.0, "ending certificate": 20.5}.get(fault, 90.0),
         )
-        if stack.has("alloy"):
-            for number, node in enumerate(self.nodes):
-                self.run(f"alloy-{number}", node, selector(stack, "alloy"))
-        self.run("grafana-0", "node-1", selector(stack, "grafana"))
+        for component in stack.installed():
+            for number in range(self.desired(component)):
+                name = f"{catalogue.workload_name(component)}-{number}"
+                self.run(name, self.nodes[number % len(self.nodes)], selector(stack, component))
+
+    def desired(self, component: str) -> int:
+        """Return how many pods the workload of a component asks for."""
+        if self.fault == f"{component} is scaled to zero":
+            return 0
+        return self.stack.replicas.get(component, len(self.nodes))
 
     def run(self, name: str, node: str, labels: dict[str, str], age: int = 0) -> None:
         """Add a pod that is ready, and so many seconds old."""
@@ -85,7 +91,23 @@ class SimulatedCluster(SimulatedStores):
             return 200, {"items": []}
         if path == f"/apis/discovery.k8s.io/v1/namespaces/{self.stack.namespace}/endpointslices":
             return 200, {"items": [self._endpoints(query["labelSelector"])]}
+        if path.startswith(f"/apis/apps/v1/namespaces/{self.stack.namespace}/"):
+            return 200, self._workload(path.rpartition("/")[2])
         return 404, {"message": f"the server has no {path}"}
+
+    def _workload(self, name: str) -> dict[str, Any]:
+        component = name.replace("-", "_")
+        count = self.desired(component)
+        available = count - (self.fault == f"{component} is not available")
+        keys = ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable")
+        if (kind := catalogue.component(component).workload) != "DaemonSet":
+            keys = ("replicas", "updatedReplicas", "availableReplicas")
+        return {
+            "kind": kind,
+            "metadata": {"name": name, "uid": name, "generation": 1},
+            "spec": {} if kind == "DaemonSet" else {"replicas": count},
+            "status": {"observedGeneration": 1, **dict(zip(keys, (count, count, available), strict=True))},
+        }
 
     def _create(self, pod: dict[str, Any]) -> tuple[int, Any]:
         if self.fault == "quota":
@@ -117,10 +139,11 @@ class SimulatedCluster(SimulatedStores):
         name = wanted.removeprefix("kubernetes.io/service-name=")
         component = next(component for component in CATALOGUE if catalogue.workload_name(component) == name)
         return {
+            "metadata": {"name": name},
             "endpoints": [
                 {"targetRef": {"kind": "Pod", "name": pod}, "conditions": {"ready": pod != NOT_READY.get(self.fault)}}
                 for pod in pod_names(self.stack, component)
-            ]
+            ],
         }
 
     # --- pods ---
@@ -131,6 +154,8 @@ class SimulatedCluster(SimulatedStores):
         row = catalogue.component(component)
         if path == "/metrics" and port == row.ports[row.metrics]:
             return 200, self.page(pod)
+        if path == row.ready and port == row.ports[row.health]:
+            return (503, "starting") if self.fault == f"{pod} is not ready" else (200, "")
         if component == "otel_collector":
             return self.otlp(pod, path, json.loads(body)) if port == row.ports["otlp-http"] and method == "POST" else (404, "")
         if component == "grafana":

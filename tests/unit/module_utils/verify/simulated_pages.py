@@ -59,6 +59,8 @@ def page(pod: str, fault: str, group: str, looks: int, accepted: int) -> str:
         "otel": [
             f'otelcol_receiver_accepted_metric_points{{receiver="otlp"}} {accepted}',
             f'otelcol_exporter_send_failed_metric_points{{exporter="p"}} {rising["exporter fails"]}',
+            f'otelcol_exporter_queue_size{{exporter="p"}} {900 if fault == "full queue of the collectors" else 10}',
+            'otelcol_exporter_queue_capacity{exporter="p"} 1000',
         ],
         "alloy": [
             f'otelcol_receiver_accepted_log_records_total{{receiver="filelog"}} {7 if fault == "not tailed" else n}',

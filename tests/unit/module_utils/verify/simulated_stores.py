@@ -23,6 +23,8 @@ class SimulatedStores:
         self.pods: dict[str, dict[str, Any]] = {}
         self.samples: list[dict[str, Any]] = []
         self.logs: list[str] = []
+        # HTTP methods of all requests, of the API server, the pods and the ingress.
+        self.methods: set[str] = set()
         self.accepted = dict.fromkeys(pod_names(stack, "otel_collector"), 0)
         self.reads = 0
         self.now = datetime.datetime.now(datetime.UTC)
@@ -55,6 +57,9 @@ class SimulatedStores:
                 self.reads += 1
                 name = "prometheus-0" if self.fault == "pinned" else f"prometheus-{self.reads % 2}"
             return 200, {"data": {"hostname": name}}
+        if path in ("/ring", "/ingester/ring"):
+            state = "UNHEALTHY" if self.fault == f"{name} is unhealthy" else "ACTIVE"
+            return 200, {"shards": [{"id": name, "state": state}]}
         if path == "/distributor/ha_tracker":
             elected = {"cluster": instance(self.stack), "replica": "prometheus-0"}
             return 200, {"elected": [] if self.fault == "no replica elected" else [elected]}
@@ -62,12 +67,20 @@ class SimulatedStores:
 
     def metrics(self, store: str, expression: str) -> tuple[int, Any]:
         """Answer an instant query."""
+        # Where a run sends something, what it waits for is newer than the run.
         now = self.now.timestamp() + 60
         mimir = store.startswith("mimir")
         if store == "prometheus-1" and self.fault == "prometheus-1 is empty":
             return 200, {"data": {"result": []}}
         result: list[dict[str, Any]] = []
-        if expression.startswith("observability_verify"):
+        if expression == "count(up)":
+            result = [] if mimir and self.fault == "mimir is empty" else [{"metric": {}, "value": [now, "7"]}]
+        elif expression.startswith("up{namespace="):
+            job = expression.partition('job="')[2].partition('"')[0]
+            value = "0" if self.fault == f"{job} is not scraped" else "1"
+            pods = [pod for pod in self.pods if pod.rpartition("-")[0] == job and self.fault != f"{job} is no target"]
+            result = [{"metric": {"pod": pod}, "value": [now, value]} for pod in pods]
+        elif expression.startswith("observability_verify"):
             for number, sample in enumerate(self.samples):
                 if self.fault == "pushed through a Service" and store == f"prometheus-{number % 2}":
                     continue
@@ -91,6 +104,8 @@ class SimulatedStores:
 
     def loki(self, expression: str) -> tuple[int, Any]:
         """Answer a log query."""
+        if expression == "vector(1)":
+            return 200, {"data": {"result": [{"metric": {}, "values": [[0, "1"]]}]}}
         if expression.startswith("{service_name"):
             found = self.logs[:-1] if self.fault == "lost record" else self.logs
         else:

@@ -18,7 +18,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.connecti
 from ansible_collections.observability.stack.plugins.module_utils.verify import picture
 from ansible_collections.observability.stack.plugins.module_utils.verify.checks.public_hosts import closed_requests
 from ansible_collections.observability.stack.plugins.module_utils.verify.item import items
-from ansible_collections.observability.stack.plugins.module_utils.verify.report import verify_table
+from ansible_collections.observability.stack.plugins.module_utils.verify.report import shown, table
 from ansible_collections.observability.stack.plugins.module_utils.verify.session import Options, Session
 
 from tests.inventories import ROOT, stack
@@ -35,6 +35,7 @@ def rows() -> list[dict[str, Any]]:
         {
             "connection": name,
             "status": "ok",
+            "depth": "full",
             "seconds": 1.25,
             "detail": "queues drained",
             "sent": 'up{pod=~"x-.+"} <b>',
@@ -42,32 +43,45 @@ def rows() -> list[dict[str, Any]]:
         }
         for name in ITEMS
     ]
+    # Of the first ones in the diagram.
+    made.sort(key=lambda row: row["connection"] not in DRAWN)
     made[0] |= {"status": "failed", "detail": "expected 401 & got 200", "sent": "", "read_back": ""}
-    made[1] |= {"status": "not tested", "seconds": None, "detail": "no binary of alloy here", "sent": "", "read_back": ""}
+    made[1] |= {"status": "not tested", "depth": "", "seconds": None, "detail": "no binary of alloy here", "sent": "", "read_back": ""}
     return made
 
 
 def test_the_table_is_aligned_and_says_everything() -> None:
-    lines = verify_table(rows())
+    lines = table(rows())
     assert len(lines) == len(ITEMS) + 1
-    column = lines[0].index("result")
-    assert [line[column:].split("  ")[0] for line in lines] == ["result", "FAILED", "not tested", *["ok"] * (len(ITEMS) - 2)]
+    for title, cells in (("result", ["FAILED", "not tested", "ok"]), ("depth", ["full", "-", "full"])):
+        column = lines[0].index(title)
+        assert [line[column:].split("  ")[0] for line in lines] == [title, *cells, *[cells[-1]] * (len(ITEMS) - 3)]
     assert lines[1].endswith("expected 401 & got 200")
-    assert lines[2].endswith("no binary of alloy here")
+    assert lines[2].endswith("      -  no binary of alloy here")
     assert "1.2  up{pod" in lines[3]
 
 
 VERSIONS = {"mimir": "3.1.0 <main>, for 3.2.1"}
 
 
+def test_of_a_verification_with_failures_only_those_are_shown_and_how_many_ended_how() -> None:
+    made = rows()
+    assert shown(made, "full", {}) == [*table(made[:1]), f"{len(ITEMS) - 2} ok, 1 failed, 1 not tested, verify_depth: full"]
+
+
+def test_of_a_verification_without_failures_every_row_is_shown() -> None:
+    made = rows()[1:]
+    assert shown(made, "quick", {}) == [*table(made), f"{len(ITEMS) - 2} ok, 0 failed, 1 not tested, verify_depth: quick"]
+
+
 def test_below_the_table_stands_what_runs_in_another_version() -> None:
-    lines = verify_table(rows(), VERSIONS)
-    assert lines[:-1] == verify_table(rows())
+    lines = shown(rows(), "full", VERSIONS)
+    assert lines[:-1] == shown(rows(), "full", {})
     assert lines[-1] == "not the version of versions.yml: mimir is 3.1.0 <main>, for 3.2.1"
 
 
 def test_no_rows_give_only_the_header() -> None:
-    assert len(verify_table([])) == 1
+    assert len(table([])) == 1
 
 
 def test_paths_that_the_inventory_opens_are_not_expected_to_be_closed() -> None:
@@ -116,6 +130,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = {
         "connections": made,
         "run": "abcd1234",
+        "depth": "full",
         "summary": {status: statuses.count(status) for status in ("ok", "failed", "not tested")},
     }
     variables = {"__verify_result": result, "observability_stack": STACK.to_dict(), "verify_versions": VERSIONS}

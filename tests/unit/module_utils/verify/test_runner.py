@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from tests.unit.module_utils.verify.simulated_cluster import PASSWORD, Simulated
 STACK = stack()
 Rows = dict[str, dict[str, Any]]
 Verified = tuple[Rows, SimulatedCluster]
-DEFAULTS: dict[str, Any] = {"timeout": 1.0, "grafana_secret": "grafana-admin", "users_secret": "observability-basic-auth"}
+DEFAULTS: dict[str, Any] = {"timeout": 1.0, "window": 0.0, "grafana_secret": "grafana-admin", "users_secret": "observability-basic-auth"}
 
 
 @pytest.fixture
@@ -41,13 +42,23 @@ def verified(tmp_path: Path) -> Callable[..., Verified]:
 
 
 def test_every_kind_of_check_is_used_and_exists() -> None:
-    assert set(checks.CHECKS) == {item.check for item in items(STACK)}
+    assert set(checks.KINDS) == {item.check for item in items(STACK)}
 
 
-def test_every_connection_with_a_check_and_every_balanced_component_is_an_item() -> None:
-    names = [row.name for row in CONNECTIONS if row.check] + [f"balance-{name}" for name, row in CATALOGUE.items() if row.balanced]
+def test_every_component_and_connection_with_a_check_and_every_balanced_component_is_an_item() -> None:
+    names = [f"health-{name}" for name, row in CATALOGUE.items() if not row.own_namespace]
+    names += [row.name for row in CONNECTIONS if row.check]
+    names += [f"balance-{name}" for name, row in CATALOGUE.items() if row.balanced]
     assert [item.name for item in items(STACK)] == names
     assert len(names) == len(set(names))
+
+
+def test_the_pods_of_a_controller_that_the_cluster_has_are_not_looked_at() -> None:
+    everything = {item.name for item in items(STACK)}
+    assert everything - {item.name for item in items(stack(ingress_install=False, ingress_from=[{"podSelector": {}}]))} == {
+        "health-ingress",
+        "ingress-metrics",
+    }
 
 
 def test_in_a_stack_without_a_fault_every_connection_is_ok_and_nothing_is_left(verified: Callable[..., Verified]) -> None:
@@ -59,10 +70,20 @@ def test_in_a_stack_without_a_fault_every_connection_is_ok_and_nothing_is_left(v
     assert PASSWORD not in str(rows)
 
 
+METRICS = {f"{name}-metrics" for name, row in CATALOGUE.items() if row.scraped and not row.own_namespace}
+# What each of these is, is seen at both depths.
+STATES: list[tuple[str, set[str], str]] = [
+    ("prometheus-1 is not ready", {"health-prometheus"}, "GET /-/ready of prometheus-1 answered HTTP 503"),
+    ("grafana is not available", {"health-grafana"}, "Deployment grafana: 0 of 1 pods ready"),
+    ("grafana is no target", {"grafana-metrics"}, "prometheus-0 has no target for grafana-0"),
+    ("loki is not scraped", {"loki-metrics"}, "prometheus-0 cannot scrape loki-0"),
+    ("mimir-0 is unhealthy", {"mimir-memberlist"}, "the ring that mimir-0 sees (/ingester/ring) has mimir-0 UNHEALTHY"),
+    ("data source", {"grafana-prometheus", "grafana-mimir", "grafana-loki"}, "is not healthy"),
+]
 PUBLIC = {"ingress-grafana", "ingress-prometheus", "ingress-mimir", "ingress-loki"}
 # What is wrong, which connections must fail for it, and words of the detail.
 FAULTS: list[tuple[str, set[str], str]] = [
-    ("prometheus-1 is empty", {"application-prometheus", "otel_collector-prometheus", "alloy-prometheus"}, "prometheus-1"),
+    ("prometheus-1 is empty", {"application-prometheus", "otel_collector-prometheus", "alloy-prometheus", *METRICS}, "prometheus-1"),
     ("scrape fails", {"application-prometheus", "prometheus-mimir"}, "could not scrape"),
     ("not tailed", {"application-alloy"}, "otelcol_receiver_accepted_log_records_total"),
     ("receiver of lines fails", {"application-alloy"}, "otelcol_receiver_failed_log_records_total"),
@@ -100,7 +121,7 @@ FAULTS: list[tuple[str, set[str], str]] = [
     ("stuck queue", {"prometheus-mimir"}, "samples waiting in mimir-scraped"),
     ("failed samples", {"prometheus-mimir"}, "prometheus_remote_storage_samples_failed_total"),
     ("discarded", {"prometheus-mimir"}, "cortex_discarded_samples_total{reason=rate_limited"),
-    ("data source", {"grafana-prometheus", "grafana-mimir", "grafana-loki"}, "is not healthy"),
+    *STATES,
     ("certificate", {*PUBLIC, "balance-prometheus"}, "cannot be trusted"),
     (
         "old certificate",
@@ -143,7 +164,7 @@ def test_probe_pods_that_cannot_run_say_why(fault: str, words: str, verified: Ca
 def test_a_component_that_is_switched_off_is_not_tested_and_named(verified: Callable[..., Verified]) -> None:
     rows, _ = verified(model=stack(alloy_enabled=False))
     off = {name: row["detail"] for name, row in rows.items() if row["status"] != "ok"}
-    assert off == dict.fromkeys(("application-alloy", "alloy-loki", "alloy-prometheus"), "alloy_enabled is false")
+    assert off == dict.fromkeys(("health-alloy", "application-alloy", "alloy-loki", "alloy-prometheus"), "alloy_enabled is false")
 
 
 def test_without_loki_no_log_record_is_sent_and_everything_else_is_verified(verified: Callable[..., Verified]) -> None:
@@ -156,7 +177,9 @@ def test_without_loki_no_log_record_is_sent_and_everything_else_is_verified(veri
 def test_a_substitute_is_verified_and_never_reported_as_ok(verified: Callable[..., Verified]) -> None:
     rows, _ = verified(absent={"grafana": "no binary of grafana here"})
     assert {name for name, row in rows.items() if row["status"] == "not tested"} == {
+        "health-grafana",
         "ingress-grafana",
+        "grafana-metrics",
         "grafana-prometheus",
         "grafana-mimir",
         "grafana-loki",
@@ -218,3 +241,86 @@ def test_a_probe_satisfies_the_restricted_pod_security_standard() -> None:
     assert container["image"] == STACK.images["prometheus"]
     assert set(container["resources"]) == {"requests", "limits"}
     assert {next(iter(set(volume) - {"name"})) for volume in pod["spec"]["volumes"]} == {"emptyDir"}
+
+
+# --- quick: nothing is sent ---------------------------------------------------------------------------------------------
+
+SENDING = {"scrape", "otlp_accepted", "balanced_requests"}
+
+
+def test_quick_checks_what_can_be_read_and_says_what_it_leaves_out(verified: Callable[..., Verified]) -> None:
+    rows, simulated = verified(depth="quick")
+    assert {item.check for item in items(STACK) if rows[item.name]["status"] == "not tested"} == SENDING
+    for row in rows.values():
+        tested = row["status"] == "ok"
+        assert (row["depth"], bool(row["read_back"])) == (("quick", True) if tested else ("", False))
+        assert tested or row["detail"] == "needs verify_depth: full"
+    assert PASSWORD not in str(rows)
+    assert [simulated.probes(), simulated.logs, simulated.samples] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    "model", [STACK, stack(ingress_enabled=False), stack(loki_enabled=False), stack(prometheus_enabled=False, mimir_enabled=False)]
+)
+def test_quick_only_reads(model: Stack, tmp_path: Path) -> None:
+    simulated = SimulatedCluster(model)
+    simulated.run("verify-old-0", "node-1", {"observability.stack/verify": "old"}, 7200)
+    before = set(simulated.pods)
+    with running(simulated, tmp_path) as (cluster, addresses):
+        rows = verify(Session(cluster, model, Options(**{**DEFAULTS, **addresses, "depth": "quick"})))
+    assert {row["status"] for row in rows} == {"ok", "not tested"}
+    assert simulated.methods == {"GET"}
+    assert set(simulated.pods) == before
+
+
+EVERY = [item.name for item in items(STACK)]
+QUICK: list[tuple[str, set[str], str]] = [
+    *STATES,
+    (
+        "loki is scaled to zero",
+        {name for name in EVERY if "loki" in name} - {"ingress-loki", "grafana-loki"},
+        "StatefulSet loki has 0 replicas; expected 1",
+    ),
+    ("alloy is scaled to zero", {"health-alloy", "alloy-prometheus"}, "DaemonSet alloy has no pod"),
+    ("mimir is empty", {"ingress-mimir", "grafana-mimir"}, "has nothing for the query"),
+    ("one node is silent", {"alloy-prometheus"}, "node-3"),
+    ("old node metrics", {"alloy-prometheus"}, "expected at most 30 s"),
+    ("receiver of lines fails", {"application-alloy"}, "otelcol_receiver_failed_log_records_total"),
+    ("full queue", {"alloy-loki"}, "90% full"),
+    ("full queue of the collectors", {"otel_collector-prometheus", "otel_collector-loki"}, "90% full"),
+    ("reading is behind", {"alloy-loki"}, "otelcol_fileconsumer_reading_files"),
+    ("exporter fails", {"otel_collector-prometheus"}, "otelcol_exporter_send_failed_metric_points"),
+    ("discarded lines", {"otel_collector-loki", "alloy-loki"}, "loki_discarded_samples_total"),
+    ("retention fails", {"otel_collector-loki", "alloy-loki"}, "its retention has failed 3 times"),
+    ("no replica elected", {"prometheus-mimir"}, "has elected no replica"),
+    ("stuck queue", {"prometheus-mimir"}, "samples waiting in mimir-scraped"),
+    ("certificate", {*PUBLIC, "balance-prometheus"}, "cannot be trusted"),
+    ("no login", {"ingress-prometheus", "ingress-mimir", "ingress-loki"}, "expected 401"),
+    ("pinned", {"balance-prometheus"}, "prometheus-1 answered none of 40 reads through the ingress"),
+    # What only a sample or a line of its own would show.
+    ("lost line", set(), ""),
+    ("grpc", set(), ""),
+]
+
+
+@pytest.mark.parametrize(("fault", "connections", "words"), QUICK, ids=[fault[0] for fault in QUICK])
+def test_a_fault_that_can_be_read_fails_at_quick(fault: str, connections: set[str], words: str, verified: Callable[..., Verified]) -> None:
+    rows, _ = verified(fault, depth="quick")
+    failed = {name: row["detail"] for name, row in rows.items() if row["status"] == "failed"}
+    assert set(failed) == connections, failed
+    assert not words or any(words in detail for detail in failed.values()), failed
+    assert all(rows[name]["depth"] == "quick" for name in failed)
+
+
+def test_quick_waits_for_two_scrape_intervals_at_most() -> None:
+    def patience(**options: Any) -> float:
+        return Session(None, STACK, Options(**options)).patience  # type: ignore[arg-type]
+
+    assert (patience(), patience(depth="quick"), patience(depth="quick", timeout=5.0)) == (180.0, 2.0 * STACK.scrape_interval, 5.0)
+
+
+def test_losses_are_counted_over_the_window(verified: Callable[..., Verified]) -> None:
+    began = time.monotonic()
+    rows, _ = verified(depth="quick", timeout=10.0, window=4.0)
+    assert time.monotonic() - began > 4
+    assert (rows["alloy-loki"]["status"], rows["alloy-loki"]["seconds"]) == ("ok", None)

@@ -11,6 +11,7 @@ from ...catalogue import port
 from ...messages import wrong
 from ...model import Stack
 from ...own import Configuration, Own
+from ...secrets import Secret
 from .inputs import config_problems, secret_problems, variable
 
 OWN = Own(
@@ -97,6 +98,14 @@ def database(stack: Stack) -> dict[str, Any]:
     return {
         "type": "postgres", "host": databases.address(stack), "name": stack.database["name"], "ssl_mode": stack.database["ssl_mode"],
     }  # fmt: skip
+
+
+def secrets(_stack: Stack) -> list[Secret]:
+    """Return the Secrets that the role creates where they are missing."""
+    return [
+        Secret("grafana-admin", ("username", "password"), "Grafana's administrator, at its first start"),
+        Secret("grafana-secret-key", ("secret_key",), "Grafana encrypts the secrets in its database with it: it must never change"),
+    ]
 
 
 def data_sources(stack: Stack) -> list[dict[str, Any]]:

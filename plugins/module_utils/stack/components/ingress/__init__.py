@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ... import catalogue
+from ...certificates import authority_name
 from ...connections import receivers
 from ...labels import labels
 from ...model import Stack
 from ...own import Own
+from ...secrets import TLS, Secret
 from .inputs import ISSUER_DEFAULTS, config_problems, issuer_problems, service_problems
 
 OWN = Own(
@@ -56,8 +58,21 @@ def settings(
         "routes": routes(stack),
         "ingresses": ingresses(stack, auth_secret),
         "certificate": certificate(stack, issuer),
-        "service": {"metadata": {"annotations": dict(service_annotations or {})}, "spec": spec},
+        # Without ours there is no field of ours for those that a cloud adds.
+        "service": {"metadata": {"annotations": dict(service_annotations)} if service_annotations else {}, "spec": spec},
     }
+
+
+def secrets(stack: Stack) -> list[Secret]:
+    """Return the Secrets that the role creates where they are missing."""
+    users = ("username", "password", "htpasswd", "auth")
+    found = [Secret("observability-basic-auth", users, "users of Prometheus, Mimir and Loki", "nginx.org/htpasswd")]
+    if stack.tls_source == "self_signed":
+        found += [
+            Secret(stack.tls_secret, ("tls.crt", "tls.key", "ca.crt"), "certificate of the public hosts", TLS),
+            Secret(authority_name(stack.tls_secret), ("tls.crt", "tls.key"), "authority that signs that certificate; no pod uses it", TLS),
+        ]
+    return found
 
 
 def routes(stack: Stack) -> list[dict[str, Any]]:
@@ -193,3 +208,24 @@ def problems(values: Mapping[str, Any], _stack: Stack) -> Iterator[str]:
     """Return a sentence for each thing that is wrong with the variables of the ingress."""
     for check in (issuer_problems, service_problems, config_problems):
         yield from check(values)
+
+
+def rules(stack: Stack) -> dict[str, list[dict[str, Any]]]:
+    """Return what the controller's account may do, in its namespace and outside of it."""
+    read = ["get", "list", "watch"]
+    return {
+        "Role": [
+            {"apiGroups": [""], "resources": ["configmaps", "secrets", "services", "pods"], "verbs": read},
+            # It labels its own pod with its version, and checks whether the namespace that it watches exists.
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["update"]},
+            {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [stack.namespace], "verbs": ["get"]},
+            {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch", "list"]},
+            {"apiGroups": ["apps"], "resources": ["replicasets", "daemonsets"], "verbs": ["get"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": read},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"]},
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["ingress"], "verbs": ["get", "update"]},
+        ],
+        "ClusterRole": [{"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], "verbs": read}],
+    }

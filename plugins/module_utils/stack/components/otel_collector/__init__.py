@@ -137,3 +137,14 @@ def problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
 def merged_problems(config: Any) -> Iterator[str]:
     """Return a sentence for each pipeline of the whole configuration that names what there is not."""
     return whole.reference_problems(config)
+
+
+def rules(_stack: Stack) -> dict[str, list[dict[str, Any]]]:
+    """Return what its account may do: it adds the pod, and what has made it, to the attributes of what an application sends."""
+    read = ["get", "list", "watch"]
+    return {
+        "ClusterRole": [
+            {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": read},
+            {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": read},
+        ]
+    }

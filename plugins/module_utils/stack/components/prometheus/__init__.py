@@ -184,3 +184,8 @@ def late_problems(values: Mapping[str, Any]) -> Iterator[str]:
 def warnings(values: Mapping[str, Any]) -> Iterator[str]:
     """Return a warning where nothing here can read the expressions of the inventory."""
     return expressions.unchecked_expressions(values)
+
+
+def rules(_stack: Stack) -> dict[str, list[dict[str, Any]]]:
+    """Return what its account may do: it looks for pods with the annotation, in every namespace."""
+    return {"ClusterRole": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]}

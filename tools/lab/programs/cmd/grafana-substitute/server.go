@@ -33,6 +33,10 @@ func (s *server) handler() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]any{"database": "ok", "version": "0.0.0", "substitute": "grafana", "message": substituteText})
 	})
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "Ok") })
+	routes.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = io.WriteString(w, "# TYPE grafana_substitute_up gauge\ngrafana_substitute_up 1\n")
+	})
 	routes.HandleFunc("GET /login", login)
 	routes.Handle("GET /{$}", http.RedirectHandler("/login", http.StatusFound))
 	routes.Handle("GET /api/datasources", s.authenticated(s.list))

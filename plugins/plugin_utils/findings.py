@@ -1,0 +1,15 @@
+"""The fact in which a comparison collects what it finds, task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# A list of findings (module_utils/engine/drift.py); preflight empties it.
+DRIFT = "observability_drift"
+MODE: dict[str, Any] = {"mode": {"type": "str", "choices": ["apply", "compare"], "default": "apply"}}
+
+
+def facts(variables: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the fact with these findings added."""
+    return {DRIFT: [*variables.get(DRIFT, []), *findings]}
