@@ -47,7 +47,8 @@ def objects(
 def waves(stack: Stack) -> dict[str, list[str]]:
     """Return the roles that have objects on the cluster, by wave, in the order in which they are applied.
 
-    What backends and Grafana keep their data in is ready before them, and the backends before what sends to them and queries them. The policies of the namespace come last, when every pod has its own.
+    What backends and Grafana keep their data in is ready before them, and the backends before what sends to them and queries them. The
+    policies of the namespace come last, when every pod has its own.
     """
     storage = [name for name in stack.enabled if catalogue.component(name).evaluation]
     backends = [name for name in stack.enabled if catalogue.component(name).backend]

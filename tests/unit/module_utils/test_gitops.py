@@ -17,6 +17,7 @@ def test_every_role_is_in_one_wave_and_no_backend_comes_later_than_what_sends_to
         names = [name for wave in waves(model).values() for name in wave]
         assert names == roles(model)
         assert sorted(names) == sorted(["namespaces", *model.enabled, "network_policies"])
+        assert set(waves(model)["storage"]) == {"object_storage", "postgresql"} & set(model.enabled)
         assert set(waves(model)["backends"]) == {"mimir", "loki", "prometheus"} & set(model.enabled)
 
 
