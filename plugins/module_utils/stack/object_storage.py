@@ -186,3 +186,11 @@ def place(stack: Stack, component: str) -> str:
         return "volume"
     host = storage["endpoint"] or storage["account"] or ("" if storage["type"] == "gcs" else "this stack")
     return f"{storage['type']} {storage['buckets'][component]}" + (f" at {host}" if host else "")
+
+
+def places(given: Any) -> set[str]:
+    """Return the buckets in an `observability_object_storage` that is not checked yet, each with where it is."""
+    if not isinstance(given, Mapping) or not isinstance(given.get("buckets"), Mapping):
+        return set()
+    where = given.get("endpoint") or given.get("account") or given.get("type")
+    return {f"{bucket} at {where}" for bucket in given["buckets"].values()}
