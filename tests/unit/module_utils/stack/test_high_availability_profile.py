@@ -93,6 +93,12 @@ def test_the_log_of_several_replicas_is_replayed_and_that_of_one_is_flushed() ->
     assert loki.ingester(stack(**HA))["wal"]["flush_on_shutdown"] is False
 
 
+def test_replicas_of_loki_do_not_share_their_schedulers() -> None:
+    # One that is ordered to end keeps the queries of the others waiting.
+    assert loki.queries(stack(**HA)) == {"scheduler_address": "localhost:9095"}
+    assert loki.queries(stack()) == {}
+
+
 def test_the_list_of_what_to_delete_is_where_the_next_compactor_finds_it() -> None:
     assert loki.storage(stack(**HA))["compactor"]["deletion_marker_object_store_prefix"].endswith("/")
     assert "deletion_marker_object_store_prefix" not in loki.storage(stack())["compactor"]
