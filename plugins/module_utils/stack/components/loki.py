@@ -42,7 +42,6 @@ CONFIGURATION = Configuration(
     instead={
         "common.storage": "observability_object_storage",
         "common.replication_factor": "loki_replicas",
-        "schema_config": "observability_object_storage",
         "storage_config": "observability_object_storage",
         "auth_enabled": "observability_tenant",
         "limits_config.retention_period": "loki_retention",
