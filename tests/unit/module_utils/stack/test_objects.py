@@ -12,9 +12,10 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.objects 
 from tests.inventories import stack
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "loki"}, "data": {"x": "1"}}
+POD = {"terminationGracePeriodSeconds": 300, "containers": [{"name": "loki"}]}
 WORKLOAD = {
     "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "loki"},
-    "spec": {"selector": {"matchLabels": {}}, "template": {"metadata": {}, "spec": {"containers": [{"name": "loki"}]}}},
+    "spec": {"selector": {"matchLabels": {}}, "template": {"metadata": {}, "spec": POD}},
 }  # fmt: skip
 
 
