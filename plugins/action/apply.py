@@ -16,7 +16,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.model im
 from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.secrets import references
 from ansible_collections.observability.stack.plugins.plugin_utils import findings, manifest
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 from ansible_collections.observability.stack.plugins.plugin_utils.rendered import Rendered
 from ansible_collections.observability.stack.plugins.plugin_utils.rendering import render
 
@@ -31,16 +31,13 @@ class ActionModule(ClusterAction):
 
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
-        **ACCESS,
         **findings.MODE,
         "role": {"type": "str", "required": True},
         "templates": {"type": "list", "elements": "str", "required": True},
         "pod": {"type": "dict", "default": {}},
         "service": {"type": "dict", "default": {}},
         "inputs": {"type": "str", "default": ""},
-        "always": {"type": "bool", "default": False},
         "directory": {"type": "path"},
-        "timeout": {"type": "int", "default": 600},
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -53,16 +50,16 @@ class ActionModule(ClusterAction):
         if options["directory"]:
             return self._write(stack, role, wanted, Path(options["directory"]))
         dry = bool(self._task.check_mode)
-        cluster = self.cluster(options, stack.namespace)
+        cluster = self.cluster(stack)
         compares = options["mode"] == "compare"
         if not (dry or compares or role == "namespaces"):
-            self.lease(cluster, stack).hold(options["timeout"], self.say)
+            self.lease(cluster, stack).hold(stack.wait_timeout, self.say)
         entry = record.entries(_config_map(cluster, stack)).get(role)
         facts = {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}}
         if compares:
             found = compare.compare(cluster, wanted, entry.objects if entry else {})
             return {"changed": False, "objects": [], "ansible_facts": {**facts, **findings.facts(self.variables, found)}}
-        applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=options["always"])
+        applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=stack.always_render)
         changed = [one for one in applied if one.changed]
         for one in changed:
             self.say(one.line)

@@ -13,7 +13,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine.kinds i
 from ansible_collections.observability.stack.plugins.module_utils.stack import certificates
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils import findings
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 
 class ActionModule(ClusterAction):
@@ -21,7 +21,6 @@ class ActionModule(ClusterAction):
 
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
-        **ACCESS,
         **findings.MODE,
         "name": {"type": "str", "required": True},
         "hosts": {"type": "list", "elements": "str", "required": True},
@@ -33,7 +32,7 @@ class ActionModule(ClusterAction):
         if certificates.MISSING:
             raise ValueError(missing_required_lib(certificates.MISSING.name or "cryptography"))
         stack = Stack.from_dict(options["stack"])
-        cluster = self.cluster(options, stack.namespace)
+        cluster = self.cluster(stack)
         names = (options["name"], certificates.authority_name(options["name"]))
         secrets = [secret for name in names if (secret := _read(cluster, stack, name))]
         now = datetime.datetime.now(datetime.UTC)

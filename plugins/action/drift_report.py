@@ -12,14 +12,13 @@ from ansible_collections.observability.stack.plugins.module_utils.engine import 
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ClusterAction
 
 
 class ActionModule(ClusterAction):
     """Add what is on the cluster and not in the inventory, print, write, and fail where there is drift."""
 
     SPEC: ClassVar[dict[str, Any]] = {
-        **ACCESS,
         "stack": {"type": "dict", "default": {}},
         "compared": {"type": "dict", "default": {}},
         "findings": {"type": "list", "elements": "dict", "default": []},
@@ -68,7 +67,7 @@ class ActionModule(ClusterAction):
         missing = [role for role in roles if role not in compared]
         if missing:
             raise ClusterError(f"these roles were not compared: {', '.join(missing)}")
-        cluster = self.cluster(options, stack.namespace)
+        cluster = self.cluster(stack)
         there = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
         keys = {key for role in compared.values() for key in role}
         used = {labels(stack, role)[COMPONENT] for role in roles}

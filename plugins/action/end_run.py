@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine.lease import DURATION
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 # Seconds for a Lease that ends by itself.
 _PATIENCE = 10.0
@@ -16,7 +16,7 @@ _PATIENCE = 10.0
 class ActionModule(ClusterAction):
     """Give the Lease back."""
 
-    SPEC: ClassVar[dict[str, Any]] = {**STACK, **ACCESS}
+    SPEC: ClassVar[dict[str, Any]] = {**STACK}
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `released`, whether this run held the Lease."""
@@ -24,7 +24,7 @@ class ActionModule(ClusterAction):
         if self._task.check_mode:
             return {"changed": False, "released": False}
         try:
-            released = self.lease(self.cluster(options, stack.namespace, patience=_PATIENCE, known=False), stack).release()
+            released = self.lease(self.cluster(stack, patience=_PATIENCE, known=False), stack).release()
         except ClusterError as error:
             # What the run has done is done.
             warning = f"other runs on this stack wait for up to {DURATION} s: {error}"

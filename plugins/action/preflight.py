@@ -15,7 +15,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.labels i
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
 from ansible_collections.observability.stack.plugins.module_utils.survey import survey
 from ansible_collections.observability.stack.plugins.plugin_utils.claims import claims
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 # Seconds for one answer of the API server: whoever has named a wrong one learns it soon.
 TIMEOUT = 10.0
@@ -26,10 +26,8 @@ class ActionModule(ClusterAction):
 
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
-        **ACCESS,
         "purpose": {"type": "str", "choices": ["apply", "diff", "verify", "remove"], "default": "apply"},
         "inputs": {"type": "dict", "default": {}},
-        "always": {"type": "bool", "default": False},
     }
 
     # The kinds of objects that the stack has on the cluster.
@@ -38,12 +36,12 @@ class ActionModule(ClusterAction):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of the run, or a failure whose message lists every problem."""
         stack = Stack.from_dict(options["stack"])
-        kubeconfig, context = options["kubeconfig"] or "", options["context"] or ""
+        kubeconfig, context = stack.kubeconfig, stack.context
         problems = preflight.conflicts(self.variables["inventory_hostname"], claims(self.variables))
         if not (context or stack.current_context or inside(kubeconfig, context)):
             return _failure([*problems, preflight.access_problem(kubeconfig, context)])
         try:
-            cluster = self.cluster(options, stack.namespace, TIMEOUT, known=False)
+            cluster = self.cluster(stack, TIMEOUT, known=False)
             roles = {} if problems else self._roles(cluster, stack, options)
             if options["purpose"] == "apply" and not roles and not problems:
                 return _facts(stack, [], settled=True)
@@ -77,7 +75,7 @@ class ActionModule(ClusterAction):
         """Return the roles to run and why; empty when the cluster is as the inventory wants it."""
         inputs: dict[str, str] = options["inputs"]
         every = {role: ["everything is rendered and compared"] for role in inputs}
-        if options["always"] or options["purpose"] != "apply":
+        if stack.always_render or options["purpose"] != "apply":
             return every
         try:
             found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))

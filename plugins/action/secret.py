@@ -11,7 +11,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine.kinds i
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils import findings
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 _METADATA = {"accept": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"}
 
@@ -21,25 +21,23 @@ class ActionModule(ClusterAction):
 
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
-        **ACCESS,
         **findings.MODE,
         "role": {"type": "str", "required": True},
         "secrets": {"type": "list", "elements": "dict", "required": True, "no_log": True},
         "replace": {"type": "bool", "default": False},
-        "timeout": {"type": "int", "default": 600},
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `created`, the names of the Secrets that were made."""
         stack = Stack.from_dict(options["stack"])
-        cluster = self.cluster(options, stack.namespace)
+        cluster = self.cluster(stack)
         secrets = {secret["name"]: secret for secret in options["secrets"]}
         missing = [secret for name, secret in secrets.items() if options["replace"] or not _exists(cluster, stack, name)]
         if options["mode"] == "compare":
             found = [drift.missing(f"Secret {stack.namespace}/{secret['name']}") for secret in missing]
             return {"changed": False, "created": [], "ansible_facts": findings.facts(self.variables, found)}
         if missing and not self._task.check_mode:
-            self.lease(cluster, stack).hold(options["timeout"], self.say)
+            self.lease(cluster, stack).hold(stack.wait_timeout, self.say)
             for secret in missing:
                 _write(cluster, stack, _definition(stack, options["role"], secret), replace=options["replace"])
         for secret in missing:

@@ -13,7 +13,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine.kinds i
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, rollouts
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ACCESS, STACK, ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 KINDS = ("StatefulSet", "DaemonSet", "Deployment")
 _POD = Kind("v1", "Pod")
@@ -36,16 +36,14 @@ class ActionModule(ClusterAction):
     _supports_check_mode = False
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
-        **ACCESS,
         "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
         "available": {"type": "bool", "default": True},
-        "timeout": {"type": "int", "default": 600},
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `seconds` that it took, or a failure that says why which pod is not ready, with its events and last log lines."""
         stack = Stack.from_dict(options["stack"])
-        cluster = self.cluster(options, stack.namespace, patience=options["timeout"])
+        cluster = self.cluster(stack, patience=stack.wait_timeout)
         lease = self.lease(cluster, stack)
         start = progressed = time.monotonic()
         best: dict[str, int] = {}
@@ -55,13 +53,14 @@ class ActionModule(ClusterAction):
             if any(count > best.get(name, -1) for name, count in state.progress.items()):
                 progressed = now
                 best |= {name: max(count, best.get(name, -1)) for name, count in state.progress.items()}
-            if state.hopeless or now - progressed > options["timeout"]:
-                why = "no waiting helps" if state.hopeless else f"nothing has become ready for {options['timeout']} s (common_wait_timeout)"
+            if state.hopeless or now - progressed > stack.wait_timeout:
+                why = f"nothing has become ready for {stack.wait_timeout} s (observability_wait_timeout)"
+                why = "no waiting helps" if state.hopeless else why
                 raise ClusterError(f"{why}: {'; '.join(state.hopeless) or state.missing}\n{_reasons(cluster, stack)}")
             if state.missing != said:
                 self.say(f"waiting, {now - start:.0f} s: {state.missing}")
                 said = state.missing
-            lease.keep(options["timeout"], self.say)
+            lease.keep(stack.wait_timeout, self.say)
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_PAUSE)
         warnings = [f"not waited for, their nodes are not ready: {', '.join(state.left_out)}"] if state.left_out else []

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.playbook.task_include import TaskInclude
-from ansible.plugins.callback.default import CallbackModule as Default
-
 DOCUMENTATION = """
 name: readable
 type: stdout
 short_description: Ansible's output without what says nothing
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - The output of P(ansible.builtin.default#callback), except that without C(-v) it has no lines about included files and roles, and none
     about tasks of this collection that have changed something, because these print every object that they change.
@@ -23,8 +18,14 @@ extends_documentation_fragment:
 requirements:
   - set as stdout in the configuration, C(stdout_callback=observability.stack.readable)
 author:
-  - observability.stack contributors
+  - observability.stack contributors (@observability)
 """
+
+from typing import Any
+
+from ansible import constants
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as Default
 
 _PREFIX = "observability.stack."
 _DEBUG = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
@@ -37,11 +38,11 @@ class CallbackModule(Default):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "observability.stack.readable"
 
-    def get_option(self, option: str, hostvars: Any = None) -> Any:
+    def get_option(self, k: str, hostvars: Any = None) -> Any:
         """Return the value of an option; with -v every result is shown."""
-        if option in ("display_ok_hosts", "display_skipped_hosts") and self._display.verbosity:
+        if k in ("display_ok_hosts", "display_skipped_hosts") and self._display.verbosity:
             return True
-        return super().get_option(option, hostvars)
+        return super().get_option(k, hostvars)
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         """Print what is included only with -v."""
@@ -67,10 +68,16 @@ class CallbackModule(Default):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Print a failure; those of this collection are messages for people, and say it once."""
-        if _ours(result) and not self._display.verbosity:
-            for key in ("exception", "problems", "changed"):
-                result.result.pop(key, None)
-        super().v2_runner_on_failed(result, ignore_errors)
+        if self._display.verbosity or not _ours(result) or "msg" not in result.result:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        if self._last_task_banner != result.task._uuid:
+            self._print_task_banner(result.task)
+        result.result.pop("exception", None)
+        self._handle_warnings_and_exception(result)
+        self._display.display(f"fatal: [{result.host.get_name()}]: FAILED! =>", color=constants.COLOR_ERROR)
+        for line in str(result.result["msg"]).splitlines():
+            self._display.display(f"  {line}", color=constants.COLOR_ERROR)
 
 
 def _ours(result: Any) -> bool:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible import context
-from ansible.plugins.callback import CallbackBase
-from ansible_collections.observability.stack.plugins.plugin_utils.summary import Outcome, summary
-
 DOCUMENTATION = """
 name: summary
 type: aggregate
 short_description: At the end of a run on several clusters, what became of each
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Lists, for each host of the group C(observability), whether there was nothing to do, how many objects were created, changed or removed,
     or why it failed. Nothing is printed for a run on one cluster.
 requirements:
   - enabled in the configuration, C(callbacks_enabled=observability.stack.summary)
 author:
-  - observability.stack contributors
+  - observability.stack contributors (@observability)
 """
+
+from typing import Any
+
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.observability.stack.plugins.plugin_utils.summary import Outcome, summary
 
 _PREFIX = "observability.stack."
 

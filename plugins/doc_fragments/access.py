@@ -25,12 +25,3 @@ attributes:
     description: Does the same in check mode.
     support: full
 """
-
-    # For an action on one stack: `observability.stack.access.stack`.
-    STACK = """
-options:
-  stack:
-    description: The checked model, C(observability_stack), as M(observability.stack.check_inventory) sets it.
-    type: dict
-    required: true
-"""

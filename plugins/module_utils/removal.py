@@ -144,7 +144,7 @@ class Removal:
                 self._stuck |= new.keys()
                 return
             if time.monotonic() > end:
-                raise ClusterError(f"{where}: still there after {self.timeout:.0f} s (common_wait_timeout): {_names(found)}")
+                raise ClusterError(f"{where}: still there after {self.timeout:.0f} s (observability_wait_timeout): {_names(found)}")
             time.sleep(PAUSE)
 
     def _stuck_pods(self, namespace: str, components: set[str | None]) -> dict[str, str]:
@@ -177,7 +177,7 @@ class Removal:
         end = time.monotonic() + self.timeout
         while not (self.dry or self._stuck) and self.cluster.request("GET", where).status != 404:
             if time.monotonic() > end:
-                raise ClusterError(f"the namespace {name} is still there after {self.timeout:.0f} s (common_wait_timeout)")
+                raise ClusterError(f"the namespace {name} is still there after {self.timeout:.0f} s (observability_wait_timeout)")
             time.sleep(PAUSE)
 
     def _foreign(self, namespace: str) -> Iterator[str]:

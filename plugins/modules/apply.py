@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: apply
 author: observability.stack contributors (@observability)
 short_description: Apply the objects of one role, those that differ
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Renders the templates of the calling role, adds the objects that follow from the model, compares them with the record of earlier
     runs on the cluster, and applies those that differ, server-side.
@@ -15,8 +15,7 @@ description:
     repeated for a minute.
   - Holds the Lease C(observability-stack-run) of the stack, so that two runs do not change it at the same time.
 extends_documentation_fragment:
-  - observability.stack.access
-  - observability.stack.access.stack
+  - observability.stack.on_cluster
 attributes:
   check_mode:
     description: Asks the API server what would change (a dry run).
@@ -50,17 +49,9 @@ options:
       - Without it nothing is recorded.
     type: str
     default: ""
-  always:
-    description: Whether every object is sent to the API server, whatever the record says.
-    type: bool
-    default: false
   directory:
     description: A directory to which the objects are written, as C(<role>.yaml), instead of to a cluster.
     type: path
-  timeout:
-    description: How many seconds to wait for another run on the same stack.
-    type: int
-    default: 600
 """
 
 EXAMPLES = r"""
@@ -69,7 +60,6 @@ EXAMPLES = r"""
     stack: "{{ observability_stack }}"
     role: loki
     templates: [config.yaml.j2, workload.yaml.j2]
-    context: my-cluster
 """
 
 RETURN = r"""

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: certificate_plan
 author: observability.stack contributors (@observability)
 short_description: Decide what has to be made of a certificate authority and of the certificate that it signs
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Reads the certificate in the Secret O(name), and the authority in the one of that name with C(-authority) at its end.
   - The certificate is made anew in the last third of its time, when the hosts are others, or when it is not the authority's.
@@ -14,8 +14,7 @@ description:
     when it is missing, unusable, or limited to other names.
   - Fails when one of the Secrets belongs to another owner.
 extends_documentation_fragment:
-  - observability.stack.access
-  - observability.stack.access.stack
+  - observability.stack.on_cluster
 attributes:
   check_mode:
     description: Does the same, and is changed when a certificate would be made.

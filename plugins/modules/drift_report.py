@@ -12,7 +12,6 @@ description:
   - Prints the differences, writes them to C(diff.json), and fails where there is drift. C(docs/drift.md) describes the file.
   - Changes nothing on the cluster.
 extends_documentation_fragment:
-  - observability.stack.access
   - observability.stack.access.reading
 options:
   stack:

@@ -6,13 +6,12 @@ DOCUMENTATION = r"""
 module: end_run
 author: observability.stack contributors (@observability)
 short_description: Let other runs change the stack
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Releases the Lease C(observability-stack-run) that the tasks of this run hold while they change the stack. A run that does not is
     waited for until the Lease expires.
 extends_documentation_fragment:
-  - observability.stack.access
-  - observability.stack.access.stack
+  - observability.stack.on_cluster
 attributes:
   check_mode:
     description: Does nothing, since no Lease is held.
@@ -23,7 +22,6 @@ EXAMPLES = r"""
 - name: End of the changes
   observability.stack.end_run:
     stack: "{{ observability_stack }}"
-    context: my-cluster
 """
 
 RETURN = r"""

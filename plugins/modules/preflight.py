@@ -17,9 +17,8 @@ description:
     service account and no kubeconfig is named either.
   - Changes nothing.
 extends_documentation_fragment:
-  - observability.stack.access
+  - observability.stack.on_cluster
   - observability.stack.access.reading
-  - observability.stack.access.stack
 options:
   purpose:
     description: What the run is going to do.
@@ -30,17 +29,12 @@ options:
     description: For each role of the stack the digest of what its objects follow from, the fact C(observability_inputs).
     type: dict
     default: {}
-  always:
-    description: Whether everything is rendered and compared, whatever the record says.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
 - name: Look at the cluster
   observability.stack.preflight:
     stack: "{{ observability_stack }}"
-    context: my-cluster
 """
 
 RETURN = r"""

@@ -6,14 +6,13 @@ DOCUMENTATION = r"""
 module: prune
 author: observability.stack contributors (@observability)
 short_description: Remove what an inventory no longer produces
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Compares the objects with the labels of the stack with what its roles want on the cluster, and removes the rest, in the order that
     loses nothing. Senders end before what they send to.
   - Removes only what this collection has applied, by the labels and by the manager of its fields. Secrets, volumes and namespaces stay.
 extends_documentation_fragment:
-  - observability.stack.access
-  - observability.stack.access.stack
+  - observability.stack.on_cluster
 attributes:
   check_mode:
     description: Says what would be removed.
@@ -28,10 +27,6 @@ options:
         the cluster counts.
     type: dict
     default: {}
-  timeout:
-    description: How many seconds to wait for another run on the same stack, and for the objects to be gone.
-    type: int
-    default: 600
 """
 
 EXAMPLES = r"""
@@ -39,7 +34,6 @@ EXAMPLES = r"""
   observability.stack.prune:
     stack: "{{ observability_stack }}"
     applied: "{{ observability_applied }}"
-    context: my-cluster
 """
 
 RETURN = r"""

@@ -11,13 +11,8 @@ description:
   - Writes C(kustomization.yaml) for each wave of the playbook and one for all of them, beside the files that
     M(observability.stack.apply) has written with its option C(directory).
   - Writes C(secrets.md), the list of the Secrets that have to exist, without their values.
-<<<<<<< HEAD
-  - Removes files that were rendered for the same stack before and are not any more. A file is known by its first line, which names
-    the stack and the file; others are never removed, and never overwritten.
-=======
   - Removes files that were rendered for the same stack before and are not any more. A file is known by its first line, which names the
     stack and the file; others are never removed, and never overwritten.
->>>>>>> gitops
   - Runs on the controller and needs no cluster.
 attributes:
   check_mode:
@@ -38,13 +33,8 @@ options:
     required: true
   format:
     description:
-<<<<<<< HEAD
-      - What the files are for. V(argocd) adds the sync wave to every object, V(argocd) and V(flux) keep these tools from removing
-        volumes and namespaces.
-=======
       - What the files are for. V(argocd) adds the sync wave to every object, V(argocd) and V(flux) keep these tools from removing volumes
         and namespaces.
->>>>>>> gitops
     type: str
     choices: [plain, argocd, flux]
     default: plain

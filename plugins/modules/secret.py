@@ -6,12 +6,11 @@ DOCUMENTATION = r"""
 module: secret
 author: observability.stack contributors (@observability)
 short_description: Create the missing ones of some Secrets
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates each Secret that does not exist. One that exists is neither read nor changed, whoever has made it, unless O(replace) says so.
 extends_documentation_fragment:
-  - observability.stack.access
-  - observability.stack.access.stack
+  - observability.stack.on_cluster
 attributes:
   check_mode:
     description: Says which ones would be created.
@@ -30,10 +29,6 @@ options:
     description: Whether Secrets that exist get this content.
     type: bool
     default: false
-  timeout:
-    description: How many seconds to wait for another run on the same stack.
-    type: int
-    default: 600
 """
 
 EXAMPLES = r"""

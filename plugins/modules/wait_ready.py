@@ -13,12 +13,11 @@ description:
   - The pods of a DaemonSet or StatefulSet whose node is not ready are not waited for, as long as others of the same workload run
     elsewhere. A warning names them.
   - Prints a line whenever what is missing changes, with the reasons that the first pods give.
-  - Fails once nothing has become ready for O(timeout), with that line, the warnings about each pod that is not ready, and the last
-    lines of its log. It fails at once when the image that a pod names is no valid one.
+  - Fails once nothing has become ready for C(observability_wait_timeout), with that line, the warnings about each pod that is not
+    ready, and the last lines of its log. It fails at once when the image that a pod names is no valid one.
   - A cluster that does not answer is waited for as well.
 extends_documentation_fragment:
-  - observability.stack.access
-  - observability.stack.access.stack
+  - observability.stack.on_cluster
 attributes:
   check_mode:
     description: Is skipped in check mode, where nothing was applied.
@@ -34,10 +33,6 @@ options:
     description: Whether pods count only once they have been ready for the C(minReadySeconds) of their workload.
     type: bool
     default: true
-  timeout:
-    description: How long to wait since something last became ready, in seconds.
-    type: int
-    default: 600
 """
 
 EXAMPLES = """

@@ -16,7 +16,16 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.model im
 from ansible_collections.observability.stack.plugins.plugin_utils.inventory import ROOT
 
 # What differs between two machines, or two runs, and is in no object.
-_ELSEWHERE = ("output_directory", "namespace_state", "current_context", "always_render", "storage_check")
+_ELSEWHERE = (
+    "output_directory",
+    "namespace_state",
+    "kubeconfig",
+    "context",
+    "current_context",
+    "always_render",
+    "wait_timeout",
+    "storage_check",
+)
 _VERSIONS = (ansible_version, jinja2.__version__, yaml.__version__)
 _SHARED = ("roles/common", "plugins", "versions.yml")
 

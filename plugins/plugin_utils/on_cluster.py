@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.module_utils.basic import missing_required_lib
@@ -18,7 +19,6 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.labels i
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.native import native
 
-ACCESS: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 STACK: dict[str, Any] = {"stack": {"type": "dict", "required": True}}
 # Seconds that an API server may be unavailable for.
 PATIENCE = 60.0
@@ -39,6 +39,9 @@ class ClusterAction(ActionBase):
         try:
             return {**result, **self.work(native(options))}
         except (ClusterError, ValueError) as error:
+            # It has no secret in it, unlike the options of such a task.
+            if self._task.no_log:
+                self.say(str(error))
             return {**result, "failed": True, "msg": str(error)}
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -49,11 +52,10 @@ class ClusterAction(ActionBase):
         """Print a line, with the host that it is about."""
         self._display.display(f"[{self.variables.get('inventory_hostname', 'localhost')}] {line}")
 
-    def cluster(
-        self, options: Mapping[str, Any], namespace: str, timeout: float = 15.0, patience: float = PATIENCE, *, known: bool = True
-    ) -> Cluster:
-        """Return the cluster that the options name; `known`: whether it has answered in this run."""
-        return Cluster(options["kubeconfig"] or "", options["context"] or "", namespace, timeout, patience, self.say, known=known)
+    def cluster(self, stack: Stack, timeout: float = 15.0, patience: float = PATIENCE, *, known: bool = True) -> Cluster:
+        """Return the cluster of a stack; `known`: whether it has answered in this run."""
+        kubeconfig = os.path.expandvars(Path(stack.kubeconfig).expanduser()) if stack.kubeconfig else ""
+        return Cluster(kubeconfig, stack.context, stack.namespace, timeout, patience, self.say, known=known)
 
     def lease(self, cluster: Cluster, stack: Stack) -> RunLease:
         """Return the Lease of the runs on a stack; all tasks of this run have the same parent process."""

@@ -164,7 +164,7 @@ def test_the_table_has_every_row_and_the_conditions() -> None:
     text = report.table(content())
     assert "65 objects; 2 cores, load 0.1 before; helm v4." in text
     assert "| Nothing to change: site.yml | 1.50 (1.50 to 1.50) | 1.25 (1.25 to 1.25) | 91 | 1 |" in text
-    assert "| 10 clusters, nothing to change: site.yml | 4.00 (4.00 to 4.00) | 3.00 (3.00 to 3.00) | 99 | 1 |" in text
+    assert "| Clusters: 10; nothing to change: site.yml | 4.00 (4.00 to 4.00) | 3.00 (3.00 to 3.00) | 99 | 1 |" in text
     assert text.endswith("Ratios of the medians of wall seconds: `noop_ratio_helm` 0.75.\n")
     assert "a busy machine" in report.table(content(machine={"cores": 2, "load_before": 7, "quiet": False}))
 

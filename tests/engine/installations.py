@@ -58,7 +58,7 @@ class Installation:
             "observability_context": self.server.context,
             "observability_domain": "example.test",
             "observability_storage_check": False,
-            "common_wait_timeout": 60,
+            "observability_wait_timeout": 60,
             **self.variables,
             **changes,
         }

@@ -171,6 +171,13 @@ def _there_and_back(cluster: Cluster, item: Item) -> None:
     patched(labelled(**{NAME: right}))(cluster, item)
 
 
+def _owned(cluster: Cluster, item: Item) -> None:
+    # One that is there: the garbage collector removes what belongs to nothing.
+    owner = cluster.object("GET", "/api/v1/namespaces/default")["metadata"]
+    reference = {"apiVersion": "v1", "kind": "Namespace", "name": owner["name"], "uid": owner["uid"]}
+    patched({"metadata": {"ownerReferences": [reference]}})(cluster, item)
+
+
 _SIDECAR = {"name": "sidecar", "image": "example.test/sidecar:1"}
 _RESTART = {"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}}}}
 _TERMINATING = in_turn(patched({"metadata": {"finalizers": ["example.test/kept"]}}), removed)
@@ -341,11 +348,7 @@ _STATEFUL_SET: Sequence[tuple[str, bool, Mutation]] = (
     ("a minimum of seconds that we leave open", False, edited(lambda item: item["spec"].update(minReadySeconds=9))),
     ("its status written", False, patched({"status": {"replicas": 1, "readyReplicas": 1}}, "kube-controller-manager", "/status")),
     ("its status applied with our manager's name", False, applied(only({"status": {"replicas": 1}}), FIELD_MANAGER, below="/status")),
-    (
-        "owned by another object",
-        False,
-        patched({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "1"}]}}),
-    ),
+    ("owned by another object", False, _owned),
 )
 _ENVIRONMENT: Sequence[tuple[str, bool, Mutation]] = (
     ("environment variables swapped", True, edited(lambda item: swapped(container(item)["env"], 1, 2))),

@@ -52,7 +52,7 @@ def inventory(api_server: ControlPlane, tmp_path: Path) -> Path:
         "observability_storage_check": False,
         # Without the processes that make a certificate.
         "ingress_tls_source": "existing",
-        "common_wait_timeout": 60,
+        "observability_wait_timeout": 60,
     }
     path = tmp_path / "hosts.yml"
     path.write_text(yaml.safe_dump({"observability": {"hosts": hosts, "vars": common}}))
@@ -61,7 +61,7 @@ def inventory(api_server: ControlPlane, tmp_path: Path) -> Path:
 
 def test_a_cluster_that_fails_does_not_stop_the_other(api_server: ControlPlane, inventory: Path) -> None:
     site, lisbon = ROOT / "playbooks/site.yml", Installation(api_server, "lisbon")
-    with ready.workloads(lisbon.cluster, "lisbon"):
+    with ready.workloads(lisbon.cluster):
         code, output = execute(site, inventory, "--skip-tags=verify")
         assert code != 0
         changed, failed, totals = summary(output)

@@ -92,7 +92,8 @@ def _rendered(api_server: ControlPlane, directory: Path) -> dict[str, Item]:
     placed = {"tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}], "node_selector": {"pool": "a"}}
     run = Installation(api_server, NAMESPACE, {"mimir_pod": placed}).play("render.yml", f"--extra-vars=render_directory={directory}")
     assert run.code == 0, run.output
-    objects = [item for path in directory.glob("*.yaml") for item in yaml.safe_load_all(path.read_text())]
+    files = [path for path in directory.rglob("*.yaml") if path.name != "kustomization.yaml"]
+    objects = [item for path in files for item in yaml.safe_load_all(path.read_text())]
     for item in objects:
         # Such a field would be ours, and an addition of somebody else inside of it a difference.
         assert all(item["metadata"].get(field, "none") for field in ("annotations", "labels")), item

@@ -49,7 +49,7 @@ def drifting(api_server: loopback.ControlPlane) -> Installation:
 
 def compare(installation: Installation, directory: Path, **changes: Any) -> Report:
     """Compare, and hold that nothing on the cluster was written, the Lease of the runs included."""
-    ready.make_ready(installation.cluster, installation.namespace)
+    ready.make_ready(installation.cluster)
     before = {key: item["metadata"]["resourceVersion"] for key, item in installation.objects().items()}
     run = installation.play("diff.yml", diff_directory=str(directory), **changes)
     assert {key: item["metadata"]["resourceVersion"] for key, item in installation.objects().items()} == before

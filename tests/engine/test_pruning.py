@@ -14,7 +14,6 @@ LABELS = {
     "app.kubernetes.io/part-of": "observability-stack",
     "app.kubernetes.io/managed-by": "ansible",
 }
-STATE = "ConfigMap observability/observability-stack-state"
 
 
 @pytest.fixture
@@ -39,12 +38,12 @@ def made_by(stack: Installation, manager: str, kind: str, name: str, **content: 
 def test_policies_and_a_disruption_budget_go_and_what_others_have_made_stays(stack: Installation) -> None:
     other = made_by(stack, "kubectl", "NetworkPolicy", "of-others", spec={"podSelector": {}})
     before = stack.objects()
-    run = stack.play(observability_network_policies=False, prometheus_replicas=1)
+    run = stack.play(observability_network_policies=False, ingress_replicas=1)
     assert run.code == 0, run.output
     after = stack.objects()
     expected = {key for key in before if key.startswith("NetworkPolicy.")} - {other}
     assert len(expected) > 5
-    assert before.keys() - after.keys() == expected | {"PodDisruptionBudget.policy observability/prometheus"}
+    assert before.keys() - after.keys() == expected | {"PodDisruptionBudget.policy observability/ingress"}
     assert not after.keys() - before.keys()
     held = [key for key in before if key.startswith(("Secret ", "PersistentVolumeClaim ", "Namespace "))]
     assert {key.partition(" ")[0] for key in held} == {"Secret", "PersistentVolumeClaim", "Namespace"}

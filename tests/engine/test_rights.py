@@ -147,8 +147,8 @@ def test_a_run_names_all_of_them_before_anything_is_changed(deployer: Deployer, 
     assert run.code != 0
     assert (
         "the credentials of observability_context lack these rights, in the whole cluster: list namespaces, get nodes/metrics; "
-        "in the namespace by-a-deployer: patch configmaps, update leases.coordination.k8s.io; docs/permissions.md of this collection"
-    ) in " ".join(run.output.split())
+        "in the namespace by-a-deployer: patch configmaps, list events, update leases.coordination.k8s.io; docs/permissions.md"
+    ) in " ".join(run.output.split()), run.output
     assert stack.versions() == before
 
 

@@ -103,7 +103,7 @@ class Measurement:
 
     def _nodes(self, contenders: Contenders) -> None:
         for count in self._options.nodes:
-            _say(f"{count} nodes")
+            _say(f"nodes, {count}")
             bed.add_nodes(contenders.control_plane, count)
             into = self.content["growth"]["nodes"].setdefault(str(count), {})
             self._scenarios(contenders, ["install", "noop"], self._options.growth_repetitions, into)

@@ -37,7 +37,8 @@ def add_nodes(control_plane: loopback.ControlPlane, count: int) -> None:
         # Where the provisioner makes the volumes of this node.
         (control_plane.place.volumes / name / volumes.ON_HOST).mkdir(parents=True, exist_ok=True)
     missing = sorted(set(names) - set(_ready_nodes(control_plane)))
-    control_plane.kubectl("create", "--filename=-", given=objects.dump(_node(name) for name in missing))
+    if missing:
+        control_plane.kubectl("create", "--filename=-", given=objects.dump(_node(name) for name in missing))
     control_plane.wait(lambda: set(names) <= set(_ready_nodes(control_plane)), f"{count} nodes are ready", 180)
 
 

@@ -86,7 +86,7 @@ def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
         for count, scenarios in counts.items():
             for scenario, rows in scenarios.items():
                 for who, row in rows.items():
-                    yield f"{count} {kind}, {TITLES[scenario].lower()}: {_COMMANDS.get((scenario, who), who)}", row
+                    yield f"{kind.capitalize()}: {count}; {TITLES[scenario].lower()}: {_COMMANDS.get((scenario, who), who)}", row
 
 
 def _line(label: str, row: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ def install(contenders: Contenders, repetitions: int, report: Report) -> Samples
 def clusters(contenders: Contenders, count: int, repetitions: int, report: Report) -> Samples:
     """Nothing to change on that many clusters, in one run."""
     hosts = contenders.growing(count)
-    report(f"{count} clusters: installing")
+    report(f"clusters, {count}: installing")
     contenders.run_playbook(hosts)
 
     def measured(_name: str, _turn: int) -> Sample:
@@ -67,7 +67,7 @@ def clusters(contenders: Contenders, count: int, repetitions: int, report: Repor
         _unchanged(contenders)
         return sample
 
-    return _measure(f"{count} clusters", (SITE,), repetitions, measured, report)
+    return _measure(f"clusters, {count}", (SITE,), repetitions, measured, report)
 
 
 SCENARIOS: dict[str, Callable[[Contenders, int, Report], Samples]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from ..cluster import Cluster, ClusterError
@@ -27,6 +28,8 @@ def missing(cluster: Cluster, needed: Needed) -> tuple[list[Right], list[Right]]
     escalating = [rights for instead, rights in grants.items() if not all(held.has(right) for right in instead)]
     given = _Held(cluster, {right for rights in escalating for right in rights})
     lacking |= {right for rights in escalating for right in rights if not given.has(right)}
+    # That for one object says nothing beside that for all.
+    lacking = {right for right in lacking if not right.name or replace(right, name="") not in lacking}
     return sorted(lacking), [right for right in needed.may if not held.has(right) and right not in lacking]
 
 

@@ -46,7 +46,7 @@ class RunLease:
             if now - start > patience:
                 raise ClusterError(
                     f"another run changes this stack: {holder}, since {spec.get('acquireTime')}; it has not ended within {patience:.0f} s "
-                    f"(common_wait_timeout). If there is no such run, delete the Lease {NAME} in {self._namespace}"
+                    f"(observability_wait_timeout). If there is no such run, delete the Lease {NAME} in {self._namespace}"
                 )
             if not free and since == now:
                 say(f"waiting for another run on this stack: {holder}, since {spec.get('acquireTime')}")

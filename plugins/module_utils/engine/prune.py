@@ -19,7 +19,7 @@ def batches(items: Sequence[Item], waves: Sequence[Sequence[str]]) -> list[list[
     """Return the objects in the batches in which they are removed. `waves`: values of the component label, senders first."""
 
     def by_kind(names: set[str]) -> list[Item]:
-        return [item for kind in KINDS for item in items if item["kind"] == kind.kind in names]
+        return [item for kind in KINDS for item in items if item["kind"] == kind.kind and kind.kind in names]
 
     kinds = [kind.kind for kind in KINDS]
     workloads = {kind.kind for kind in KINDS if kind.workload}
@@ -56,7 +56,7 @@ def prune(
         said = ""
         while left := list(_left(cluster, batch)):
             if time.monotonic() > end:
-                raise ClusterError(f"still there after {timeout:.0f} s (common_wait_timeout): {', '.join(left)}")
+                raise ClusterError(f"still there after {timeout:.0f} s (observability_wait_timeout): {', '.join(left)}")
             if (line := f"waiting until these have ended: {', '.join(left)}") != said and time.monotonic() > end - timeout + PAUSE:
                 say(line)
                 said = line

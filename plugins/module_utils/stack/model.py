@@ -35,8 +35,8 @@ class Stack:
     `ingress_from` are the peers, as a NetworkPolicy has them, from which such a controller reaches the stack. `output_directory` is an
     absolute path on the machine that runs Ansible. `storage` and `database` are where replicas share their data, empty where they do not
     (see `object_storage` and `databases`). `outside` has the parties outside of the stack that the inventory names, each with its ports by
-    name. `storage_sizes` maps a component to the size of its volumes. `namespace_state` is what preflight has found (`absent`, `ours` or
-    `foreign`), and empty before.
+    name. `storage_sizes` maps a component to the size of its volumes. `kubeconfig` and `context` are empty for the usual ones,
+    `wait_timeout` has seconds. `namespace_state` is what preflight has found (`absent`, `ours` or `foreign`), and empty before.
     """
 
     cluster_name: str
@@ -80,6 +80,9 @@ class Stack:
     storage_check: bool
     current_context: bool
     always_render: bool
+    kubeconfig: str
+    context: str
+    wait_timeout: int
     output_directory: str
     namespace_state: str
 

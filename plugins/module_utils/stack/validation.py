@@ -33,6 +33,7 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_context": "",
     "observability_current_context": False,
     "observability_always_render": False,
+    "observability_wait_timeout": 600,
     "observability_output_directory": "",
     "observability_outage_horizon": "10m",
     "observability_samples_per_second": 5000,
@@ -134,6 +135,9 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         storage_check=fields.switch("observability_storage_check"),
         current_context=fields.switch("observability_current_context"),
         always_render=fields.switch("observability_always_render"),
+        kubeconfig=str(values["observability_kubeconfig"]),
+        context=str(values["observability_context"]),
+        wait_timeout=fields.number("observability_wait_timeout"),
         output_directory=_output_directory(fields),
         namespace_state="",
     )

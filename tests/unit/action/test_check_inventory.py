@@ -18,9 +18,7 @@ CHECK = """
   gather_facts: false
   tasks:
     - name: Check the inventory
-      ansible.builtin.include_role:
-        name: observability.stack.common
-        tasks_from: check
+      observability.stack.check_inventory:
     - name: Keep the model
       ansible.builtin.copy:
         content: "{{ observability_stack | to_json }}"

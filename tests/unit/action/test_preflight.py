@@ -120,4 +120,4 @@ def test_a_role_alone_says_what_it_needs(tmp_path: Path) -> None:
     (tmp_path / "alone.yml").write_text(
         yaml.safe_dump([{"name": "Alone", "hosts": "observability", "gather_facts": False, "tasks": [task]}])
     )
-    assert "run observability.stack.common with tasks_from check first" in play(tmp_path, "alone.yml", {"north": {}})
+    assert "run the module observability.stack.check_inventory first" in play(tmp_path, "alone.yml", {"north": {}})

@@ -56,7 +56,7 @@ SETTLED = """\
   gather_facts: false
   tasks:
     - name: Check the inventory
-      ansible.builtin.include_role: {name: observability.stack.common, tasks_from: check}
+      observability.stack.check_inventory:
     - name: Nothing to do
       ansible.builtin.meta: end_host
     - name: Never run

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleActionSkip
 from ansible_collections.observability.stack.plugins.action import wait_ready
-from ansible_collections.observability.stack.plugins.doc_fragments import access
+from ansible_collections.observability.stack.plugins.doc_fragments import on_cluster
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Answer, Query
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.modules import wait_ready as wait_ready_documentation
@@ -62,7 +62,8 @@ class ApiServer:
         if kind in (None, "Pod"):
             assert dict(query)["labelSelector"] == SELECTOR
         found = STATES[kind] if kind else next(self.workloads)
-        return Answer(200, json.dumps({"items": found}), {})
+        items = [{**item, "metadata": {"name": "an-event", **item.get("metadata", {})}} for item in found]
+        return Answer(200, json.dumps({"items": items}), {})
 
     def object(self, method: str, path: str, query: Query = ()) -> Any:
         return self.request(method, path, query).json()
@@ -74,11 +75,16 @@ class Lease:
     def hold(self, *_: Any) -> None:
         """Hold it."""
 
+    keep = hold
 
-def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+
+def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False, timeout: int = 600, **options: Any) -> dict[str, Any]:
     """Run the action against a cluster whose StatefulSets are, one question after the other, those given."""
     task = SimpleNamespace(
-        args={"stack": stack().to_dict(), "kinds": ["StatefulSet"], **options}, check_mode=check_mode, async_val=0, action="wait_ready"
+        args={"stack": {**stack().to_dict(), "wait_timeout": timeout}, "kinds": ["StatefulSet"], **options},
+        check_mode=check_mode,
+        async_val=0,
+        action="wait_ready",
     )
     action = wait_ready.ActionModule(task, SimpleNamespace(_shell=SimpleNamespace(tmpdir="unused")), None, None, None, None)
     action._display = SimpleNamespace(display=lambda line: said.append(line.removeprefix("[here] ")))
@@ -98,7 +104,7 @@ def test_it_ends_when_all_is_ready_and_says_what_it_waited_for_once(said: list[s
 def test_it_gives_up_with_the_reason_the_event_and_the_log(said: list[str]) -> None:
     result = wait(said, iter([[workload("StatefulSet", 0)]]), timeout=-1)
     assert result["failed"]
-    for part in ("common_wait_timeout", "StatefulSet mimir: 0 of 1", "ImagePullBackOff", "no such image", "cannot start"):
+    for part in ("observability_wait_timeout", "StatefulSet mimir: 0 of 1", "ImagePullBackOff", "no such image", "cannot start"):
         assert part in result["msg"]
 
 
@@ -119,8 +125,7 @@ def test_a_wrong_kind_is_rejected_by_name(said: list[str]) -> None:
 
 def test_the_options_are_those_of_the_documentation() -> None:
     options = yaml.safe_load(wait_ready_documentation.DOCUMENTATION)["options"]
-    options |= yaml.safe_load(access.ModuleDocFragment.DOCUMENTATION)["options"]
-    options |= yaml.safe_load(access.ModuleDocFragment.STACK)["options"]
+    options |= yaml.safe_load(on_cluster.ModuleDocFragment.DOCUMENTATION)["options"]
     assert {
         name: {key: value for key, value in option.items() if key != "description"} for name, option in options.items()
     } == wait_ready.ActionModule.SPEC
@@ -163,7 +168,10 @@ def test_one_that_stands_still_fails_when_the_timeout_has_passed_since_it_did(sa
     states = itertools.chain((on_nodes(200, updated) for updated in range(100)), itertools.repeat(on_nodes(200, 99)))
     result = wait(said, states, kinds=["DaemonSet"], timeout=10)
     assert result["failed"]
-    assert "nothing has become ready for 10 s (common_wait_timeout): DaemonSet alloy: 199 of 200 pods ready, 99 updated" in result["msg"]
+    assert (
+        "nothing has become ready for 10 s (observability_wait_timeout): DaemonSet alloy: 199 of 200 pods ready, 99 updated"
+        in result["msg"]
+    )
     assert clock.now == 99 * 5 + 15
 
 

@@ -261,6 +261,6 @@ def test_a_single_object_is_not_asked_for_as_a_list(server: ApiServer) -> None:
 def test_workloads_that_do_not_end_fail_the_removal_with_their_names(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApiServer, "ENDING", 10**6)
     monkeypatch.setattr(ApiServer, "nodes", lambda _self: [])
-    with pytest.raises(ClusterError, match=r"still there after 0 s \(common_wait_timeout\): grafana"):
+    with pytest.raises(ClusterError, match=r"still there after 0 s \(observability_wait_timeout\): grafana"):
         removal.Removal(server, PLAN, data=False, timeout=0.05).run()
     assert "delete daemonsets/alloy" not in server.log

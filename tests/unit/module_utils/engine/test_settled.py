@@ -106,7 +106,7 @@ EXTRA: list[tuple[str, dict[str, Any], bool]] = [
 
 @pytest.mark.parametrize(("found", "is_extra"), [row[1:] for row in EXTRA], ids=[row[0] for row in EXTRA])
 def test_extra(found: dict[str, Any], is_extra: bool) -> None:
-    found_extra = settled.extra(snapshot(found, entries={}), {key_of(MAP)})  # noqa: S610 - no Django here
+    found_extra = settled.left_over(snapshot(found, entries={}), {key_of(MAP)})
     assert found_extra == ([found] if is_extra else [])
 
 
