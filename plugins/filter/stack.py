@@ -24,6 +24,7 @@ def component(stack: Stack, name: str, **inputs: Any) -> dict[str, Any]:
         "cluster_metadata": kubernetes.cluster_metadata(stack, name),
         "selector": selector(stack, name),
         "replicas": stack.replicas.get(name),
+        "claims": stack.claims(name),
         "pod_metadata": kubernetes.pod_metadata(stack, name),
         "pod": kubernetes.pod(name),
         "container": kubernetes.container(stack, name),

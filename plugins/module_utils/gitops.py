@@ -18,12 +18,12 @@ TABLE = "secrets.md"
 
 
 def directories(stack: Stack) -> dict[str, str]:
-    """Return the directory of each wave: "2-backends". Its number is the same in every stack."""
+    """Return the directory of each wave: "3-backends". Its number is the same in every stack."""
     return {wave: f"{number}-{wave.replace('_', '-')}" for number, wave in enumerate(waves(stack), 1)}
 
 
 def file_of(stack: Stack, role: str) -> str:
-    """Return the path of the file with the objects of a role: "2-backends/loki.yaml". Raises ValueError for a role that has none."""
+    """Return the path of the file with the objects of a role: "3-backends/loki.yaml". Raises ValueError for a role that has none."""
     for wave, names in waves(stack).items():
         if role in names:
             return f"{directories(stack)[wave]}/{role}.yaml"

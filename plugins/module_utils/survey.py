@@ -10,6 +10,7 @@ from .cluster import METADATA, Answer, Cluster, ClusterError
 
 # Kinds of objects that another stack or owner may have under the names of this stack.
 _KINDS = {
+    "PodDisruptionBudget": "/apis/policy/v1/{}/poddisruptionbudgets",
     "StatefulSet": "/apis/apps/v1/{}/statefulsets",
     "DaemonSet": "/apis/apps/v1/{}/daemonsets",
     "Deployment": "/apis/apps/v1/{}/deployments",
@@ -19,6 +20,8 @@ _KINDS = {
     "Secret": "/api/v1/{}/secrets",
     "PersistentVolumeClaim": "/api/v1/{}/persistentvolumeclaims",
 }
+# Of which a run changes what cannot be changed at will, so their `spec` is read as well.
+_READ = ("StatefulSet", "Deployment", "PersistentVolumeClaim", "PodDisruptionBudget")
 
 
 class Reader:
@@ -60,7 +63,7 @@ def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
     reader = Reader(cluster)
     version = reader.get("/version", "its version") or {}
     groups = reader.get("/apis", "its API groups") or {}
-    classes = reader.items("/apis/storage.k8s.io/v1/storageclasses", "StorageClasses")
+    classes = reader.items("/apis/storage.k8s.io/v1/storageclasses", "StorageClasses", metadata=False)
     ingress = reader.items("/apis/networking.k8s.io/v1/ingressclasses", "IngressClasses", metadata=False)
     found = {
         "server": cluster.server,
@@ -68,7 +71,14 @@ def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
         "groups": [group["name"] for group in groups.get("groups") or []],
         "storage_classes": None
         if classes is None
-        else [{"name": item["metadata"]["name"], "annotations": item["metadata"].get("annotations") or {}} for item in classes],
+        else [
+            {
+                "name": item["metadata"]["name"],
+                "annotations": item["metadata"].get("annotations") or {},
+                "expands": item.get("allowVolumeExpansion") is True,
+            }
+            for item in classes
+        ],
         "ingress_classes": None
         if ingress is None
         else [
@@ -92,8 +102,14 @@ def _namespace(reader: Reader, name: str) -> dict[str, Any] | None:
     if found is None and len(reader.unreadable) == before:
         return None
     objects = [
-        {"kind": kind, "name": item["metadata"]["name"], "labels": item["metadata"].get("labels") or {}}
+        {
+            "kind": kind,
+            "name": item["metadata"]["name"],
+            "labels": item["metadata"].get("labels") or {},
+            "annotations": item["metadata"].get("annotations") or {},
+            "spec": item.get("spec") or {},
+        }
         for kind, path in _KINDS.items()
-        for item in reader.items(path.format(place), f"{kind}s in {name}") or []
+        for item in reader.items(path.format(place), f"{kind}s in {name}", metadata=kind not in _READ) or []
     ]
     return {"labels": (found or {}).get("metadata", {}).get("labels") or {}, "objects": objects}

@@ -16,7 +16,7 @@ from ansible_collections.observability.stack.plugins.plugin_utils.native import 
 
 Claims = dict[str, dict[str, Any]]
 
-_CLAIMS = ("cluster_name", "kubeconfig", "context", "namespace")
+_CLAIMS = ("cluster_name", "kubeconfig", "context", "namespace", "object_storage")
 
 
 def claims(variables: Mapping[str, Any]) -> Claims:

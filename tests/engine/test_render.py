@@ -14,7 +14,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine.kinds i
 from tests.engine.installations import Installation
 from tools.lab.loopback import ControlPlane
 
-WAVES = ["1-namespace", "2-backends", "3-agents", "4-network-policies"]
+WAVES = ["1-namespace", "3-backends", "4-agents", "5-network-policies"]
 # Objects of the engine itself, which no role has.
 OWN = ("ConfigMap observability-stack-state", "Lease observability-stack-run")
 
@@ -127,21 +127,21 @@ def test_rendering_again_writes_nothing_and_what_the_inventory_no_longer_has_is_
     made, place = applied
     assert render(made, tmp_path)
     assert contents(tmp_path) == contents(place)
-    (tmp_path / "3-agents/own.yaml").write_text("kind: ConfigMap\n")
+    (tmp_path / "4-agents/own.yaml").write_text("kind: ConfigMap\n")
     before = contents(tmp_path)
     assert render(made, tmp_path) == []
     assert contents(tmp_path) == before
     said = render(made, tmp_path, grafana_enabled=False, observability_network_policies=False)
     assert {line.partition(":")[0] for line in said if line.endswith(": removed")} == {
-        "3-agents/grafana.yaml",
-        "4-network-policies/kustomization.yaml",
-        "4-network-policies/network_policies.yaml",
+        "4-agents/grafana.yaml",
+        "5-network-policies/kustomization.yaml",
+        "5-network-policies/network_policies.yaml",
     }
     after = contents(tmp_path)
     assert after.keys() == before.keys() - {line.partition(":")[0] for line in said if line.endswith(": removed")}
-    assert after["3-agents/own.yaml"] == before["3-agents/own.yaml"]
+    assert after["4-agents/own.yaml"] == before["4-agents/own.yaml"]
     assert yaml.safe_load(after["kustomization.yaml"])["resources"] == WAVES[:3]
-    assert "grafana.yaml" not in yaml.safe_load(after["3-agents/kustomization.yaml"])["resources"]
+    assert "grafana.yaml" not in yaml.safe_load(after["4-agents/kustomization.yaml"])["resources"]
     assert "grafana-admin" not in table(tmp_path)
 
 

@@ -13,13 +13,52 @@ from .rows import Component, Party, Public, Replicas
 _QUERIES = (
     "query", "query_range", "query_exemplars", "format_query", "parse_query", "series", "labels", "label", "metadata",
 )  # fmt: skip
-_ONE_STORE = (
-    "two replicas stop at the first restart, because a replication factor of 3 needs two of three, "
-    "and three or more share their data through object storage, which this version does not set up yet"
-)
+# The profiles, and how many replicas each asks for.
+PROFILES = ("single", "ha")
+_RESTART = "with one, its restart is an outage"
+_STORE = {
+    "single": Replicas(usual=1, most=1, why="three or more are the profile `ha` (observability_profile)"),
+    "ha": Replicas(usual=3, least=3, why="a replication factor of 3 needs two of three: two replicas stop at the first restart"),
+}
+_PAIR = dict.fromkeys(PROFILES, Replicas(least=2, why=_RESTART))
 
 # In the order of the playbook.
 CATALOGUE: dict[str, Component] = {
+    # One pod and one volume, for an evaluation of the profile `ha` without a cloud.
+    "object_storage": Component(
+        title="Object storage",
+        workload="StatefulSet",
+        user=65532,
+        ports={"http": 7070},
+        ready="/health",
+        live="/health",
+        scraped=False,
+        headless=True,
+        volume=True,
+        serves=("mimir", "loki"),
+        replicas=dict.fromkeys(PROFILES, Replicas(most=1, why="its data is on one volume")),
+        evaluation=True,
+    ),
+    "postgresql": Component(
+        title="PostgreSQL",
+        workload="StatefulSet",
+        # That of the image.
+        user=999,
+        ports={"sql": 5432},
+        # It speaks no HTTP.
+        ready="",
+        live="",
+        health="sql",
+        metrics="sql",
+        scraped=False,
+        headless=True,
+        volume=True,
+        drain=60,
+        needs=("grafana",),
+        replicas=dict.fromkeys(PROFILES, Replicas(most=1, why="its data is on one volume")),
+        newer_data="major",
+        evaluation=True,
+    ),
     "mimir": Component(
         title="Mimir",
         workload="StatefulSet",
@@ -32,7 +71,10 @@ CATALOGUE: dict[str, Component] = {
         ring="/ingester/ring",
         volume=True,
         serves=("prometheus",),
-        replicas={"single": Replicas(most=1, why=_ONE_STORE)},
+        drain=240,
+        replicas=_STORE,
+        shared="storage",
+        newer_data="minor",
         public=Public(
             paths=tuple(f"/prometheus/api/v1/{name}" for name in (*_QUERIES, "rules", "alerts", "cardinality", "status")),
             closed=(("POST", "/api/v1/push"), ("POST", "/otlp/v1/metrics"), ("GET", "/ingester/ring"), ("GET", "/config")),
@@ -53,7 +95,10 @@ CATALOGUE: dict[str, Component] = {
         ring="/ring",
         volume=True,
         serves=("alloy", "otel_collector"),
-        replicas={"single": Replicas(most=1, why=_ONE_STORE)},
+        drain=240,
+        replicas=_STORE,
+        shared="storage",
+        newer_data="minor",
         public=Public(
             paths=(
                 # Exact: rule groups are set and deleted below it.
@@ -84,7 +129,9 @@ CATALOGUE: dict[str, Component] = {
         headless=True,
         balanced="balanced_reads",
         volume=True,
-        replicas={"single": Replicas(least=2, why="with one, its restart is an outage")},
+        drain=120,
+        replicas=_PAIR,
+        newer_data="minor",
         public=Public(
             paths=(
                 "=/", "/query", "/graph", "/alerts", "/rules", "/targets", "/service-discovery", "/status", "/tsdb-status", "/flags",
@@ -108,6 +155,7 @@ CATALOGUE: dict[str, Component] = {
         workload="DaemonSet",
         ports={"http": 12345},
         ready="/-/ready",
+        drain=260,
         # Not `/-/healthy`: that fails while a part of its configuration cannot reach its target.
         live="/-/ready",
         # It sends its own metrics itself.
@@ -130,18 +178,24 @@ CATALOGUE: dict[str, Component] = {
         balanced="balanced_requests",
         volume=True,
         serves=("prometheus", "loki"),
-        replicas={"single": Replicas(least=2, why="with one, its restart is an outage")},
+        replicas=_PAIR,
     ),
     "grafana": Component(
         title="Grafana",
         workload="Deployment",
         user=472,
-        ports={"http": 3000},
+        # Its replicas agree on `alerting` which of them sends a notification.
+        ports={"http": 3000, "alerting": 9094},
+        offered=("http",),
         ready="/api/health",
         live="/healthz",
+        headless=True,
         volume=True,
         serves=("prometheus", "mimir", "loki"),
-        replicas={"single": Replicas(most=1, why="more need a shared database, which this version does not set up yet")},
+        replicas={"single": Replicas(usual=1), "ha": Replicas(usual=2, least=2, why=_RESTART)},
+        shared="database",
+        volume_instead=True,
+        newer_data="minor",
         public=Public(
             paths=("/",),
             closed=(("GET", "/metrics"),),
@@ -166,7 +220,9 @@ CATALOGUE: dict[str, Component] = {
         offered=("http", "https"),
         # Load balancers take longer than Services to stop sending new connections.
         pre_stop=15,
+        drain=35,
         reloads=True,
+        replicas={"ha": Replicas(least=2, why=_RESTART)},
         serves=("grafana", "prometheus", "mimir", "loki"),
         optional_install=True,
     ),
@@ -197,6 +253,11 @@ OUTSIDE: dict[str, Party] = {
     "kubelet": Party("kubelet", {"https": 10250}),
     # Of the Service `kubernetes`, and of the API servers behind it, which a policy may see instead.
     "api_server": Party("Kubernetes API", {"https": 443, "endpoint": 6443}),
+    # The inventory says where they are, and on which port.
+    "object_store": Party("Object store", {"api": 443}, named=True),
+    "database": Party("Database", {"sql": 5432}, named=True),
+    # Where pods get the identity that a cloud gives them: on port 80, on GKE also on 988.
+    "metadata_server": Party("Metadata server", {"http": 80, "gke": 988}, named=True),
     # 5353 is where the DNS pods of OpenShift listen.
     "dns": Party("DNS", {"dns": 53, "dns-openshift": 5353}),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import catalogue
-from .catalogue import CATALOGUE
+from .catalogue import CATALOGUE, OUTSIDE
 
 if TYPE_CHECKING:
     from .model import Stack
@@ -21,8 +21,9 @@ class Connection:
     """One connection.
 
     `source` opens it, `target` listens on `ports` (names in the catalogue); without ports it does not use the network, and `any_port` is
-    one that depends on the application. `purpose` is what it is for: `push`, `scrape` (data flows back to the source), `query` or
-    `control`. `to` is how the target is addressed: `service`, `replica` (each by its own name), `pod` or `node`.
+    one that depends on the application; with `udp` it uses UDP as well as TCP. `purpose` is what it is for: `push`, `scrape` (data flows
+    back to the source), `store` (the source keeps its own data there), `query` or `control`. `to` is how the target is addressed:
+    `service`, `replica` (each by its own name), `pod` or `node`.
 
     `check` names the check of the verification, in `verify/checks`; a connection without one is verified along with others.
     `only` names a field of the model and the value with which the connection exists. `needs` are further components without which nothing
@@ -39,6 +40,7 @@ class Connection:
     protocol: str = "HTTP"
     purpose: str = "push"
     to: str = "service"
+    udp: bool = False
     check: str = ""
     step: int = 0
     only: tuple[str, str] | None = None
@@ -124,6 +126,25 @@ CONNECTIONS: tuple[Connection, ...] = (
         Connection(f"grafana-{name}", "grafana", name, "queries", purpose="query", check="data_source", step=7)
         for name in ("prometheus", "mimir", "loki")
     ),
+    # Each user of object storage has it in the stack, or outside of it; the other rows do not exist then.
+    *(
+        Connection(f"{name}-{target}", name, target, carries, ports, protocol=protocol, purpose=purpose)
+        for name, row in CATALOGUE.items()
+        if row.shared == "storage"
+        for target, carries, ports, protocol, purpose in (
+            ("object_storage", "what it keeps", ("http",), "S3", "store"),
+            ("object_store", "what it keeps", ("api",), "HTTPS", "store"),
+            ("metadata_server", "the identity that a cloud gives the pod", ("http", "gke"), "HTTP", "control"),
+        )
+    ),
+    *(
+        Connection(f"grafana-{target}", "grafana", target, "dashboards, users and alerts", ("sql",), protocol="SQL", purpose="store")
+        for target in ("postgresql", "database")
+    ),
+    Connection(
+        "grafana-alerting", "grafana", "grafana", "which replica sends a notification", ("alerting",),
+        protocol="gossip", purpose="control", to="pod", udp=True,
+    ),
     # Metrics of the stack itself; scraped like those of any application.
     *(
         Connection(
@@ -157,7 +178,7 @@ CONNECTIONS: tuple[Connection, ...] = (
         protocol="HTTPS", purpose="scrape", to="node",
     ),
     *(
-        Connection(f"{name}-dns", name, "dns", "names of Services", ("dns", "dns-openshift"), protocol="DNS", purpose="control")
+        Connection(f"{name}-dns", name, "dns", "names of Services", ("dns", "dns-openshift"), protocol="DNS", purpose="control", udp=True)
         for name, row in CATALOGUE.items()
         if not row.own_namespace
     ),
@@ -184,11 +205,13 @@ check_rows()
 
 
 def active(stack: Stack) -> list[Connection]:
-    """Return the connections that exist with the inventory: their components are switched on, and nothing else rules them out."""
+    """Return the connections that exist with the inventory: their ends are there, and nothing else rules them out."""
     return [
         row
         for row in CONNECTIONS
-        if all(stack.has(name) for name in row.components) and (row.only is None or getattr(stack, row.only[0]) == row.only[1])
+        if all(stack.has(name) for name in row.components)
+        and all(end in stack.outside for end in (row.source, row.target) if end in OUTSIDE and OUTSIDE[end].named)
+        and (row.only is None or getattr(stack, row.only[0]) == row.only[1])
     ]
 
 

@@ -38,8 +38,8 @@ def namespaces(stack: Stack) -> list[str]:
 
 
 def _senders(component: str) -> set[str]:
-    """Return the components that push data to one; what runs in a namespace of its own sends as an application does."""
-    sources = {row.source for row in CONNECTIONS if row.purpose == "push" and row.target == component}
+    """Return the components that push data to one, or keep theirs there; what has a namespace of its own sends as an application does."""
+    sources = {row.source for row in CONNECTIONS if row.purpose in ("push", "store") and row.target == component}
     applications = {name for name, row in CATALOGUE.items() if row.own_namespace} if "application" in sources else set()
     return (sources & CATALOGUE.keys()) | applications
 

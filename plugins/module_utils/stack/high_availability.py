@@ -1,4 +1,4 @@
-"""What the Prometheus pair, its senders and Mimir agree on, so that two replicas give one copy of every sample.
+"""What replicas agree on: the Prometheus pair, its senders and Mimir, so that two replicas give one copy; the members of a ring.
 
 Scraped samples differ between the replicas, so Mimir's HA tracker keeps those of the elected one. Pushed samples reach both replicas with
 the same time and value, so both copies may be written: the second one changes nothing.
@@ -7,6 +7,7 @@ the same time and value, so both copies may be written: the second one changes n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from . import connections
 from .labels import instance
@@ -24,6 +25,21 @@ RESERVED_LABELS = ("cluster", GROUP_LABEL, REPLICA_LABEL, COLLECTOR_LABEL)
 # The queues of remote write, by what they carry.
 SCRAPED_QUEUE, PUSHED_QUEUE, ONLY_QUEUE = "mimir-scraped", "mimir-pushed", "mimir"
 _RECEIVER = "prometheus"
+
+
+# Copies of everything that comes in, where a component has as many replicas; two of them have to take it, and to answer.
+_COPIES = 3
+
+
+def ring(stack: Stack, component: str) -> dict[str, Any]:
+    """Return what a component's replicas agree on as members of a ring: `replication_factor`, and `min_ready_duration`.
+
+    That is how long a member that is ready waits before it says so: until the others have heard of it, so that a roll-out does not stop
+    the next one before. A single replica has nobody to wait for.
+    """
+    if stack.replicas[component] < _COPIES:
+        return {"replication_factor": 1, "min_ready_duration": "0s"}
+    return {"replication_factor": _COPIES, "min_ready_duration": "15s"}
 
 
 def collector_value(component: str) -> str:

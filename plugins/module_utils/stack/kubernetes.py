@@ -133,12 +133,12 @@ def probes(component: str) -> dict[str, Any]:
     row = catalogue.component(component)
 
     def get(path: str) -> dict[str, Any]:
-        return {"path": path, "port": row.health}
+        return {"httpGet": {"path": path, "port": row.health}} if path else {"tcpSocket": {"port": row.health}}
 
-    liveness = {"httpGet": get(row.live), "periodSeconds": 30, "failureThreshold": 10, "timeoutSeconds": 5}
+    liveness = {**get(row.live), "periodSeconds": 30, "failureThreshold": 10, "timeoutSeconds": 5}
     return {
-        "startupProbe": {"httpGet": get(row.live or row.ready), "periodSeconds": 2, "failureThreshold": 300, "timeoutSeconds": 2},
-        "readinessProbe": {"httpGet": get(row.ready), "periodSeconds": 2, "failureThreshold": 8, "timeoutSeconds": 3},
+        "startupProbe": {**get(row.live or row.ready), "periodSeconds": 2, "failureThreshold": 300, "timeoutSeconds": 2},
+        "readinessProbe": {**get(row.ready), "periodSeconds": 2, "failureThreshold": 8, "timeoutSeconds": 3},
         **({"livenessProbe": liveness} if row.live else {}),
     }
 
@@ -192,7 +192,8 @@ def services(stack: Stack, component: str, extra: Mapping[str, Any]) -> list[dic
         _object("v1", "Service", {**metadata(stack, component), **extra.get("metadata", {})},
                 {**common, **spec, "ports": [{**item, **more.get(item["name"], {})} for item in ports]})
     ]  # fmt: skip
-    if row.headless:
+    # Without a workload that needs it for the names of its pods, it is for several replicas to find each other.
+    if row.headless and (row.workload == "StatefulSet" or stack.replicas[component] > 1):
         # Members find each other before they are ready.
         spec = {**common, "clusterIP": "None", "publishNotReadyAddresses": True, "ports": ports}
         found.append(_object("v1", "Service", metadata(stack, component, headless(component)), spec))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import catalogue
 from .catalogue import CATALOGUE
 
 
@@ -32,9 +33,10 @@ class Stack:
     `namespaces` a component to its own namespace where it has one, `pods` to what a site adds to its pods (see `placing`). `enabled` are
     the components that are switched on, `provided` those of them that the cluster has already, so that nothing is installed.
     `ingress_from` are the peers, as a NetworkPolicy has them, from which such a controller reaches the stack. `output_directory` is an
-    absolute path on the machine that runs Ansible. `kubeconfig` and `context` are empty for the usual ones, `wait_timeout` has
-    seconds. `namespace_state` is what preflight has found (`absent`, `ours` or `foreign`), and
-    empty before.
+    absolute path on the machine that runs Ansible. `storage` and `database` are where replicas share their data, empty where they do not
+    (see `object_storage` and `databases`). `outside` has the parties outside of the stack that the inventory names, each with its ports by
+    name. `storage_sizes` maps a component to the size of its volumes. `kubeconfig` and `context` are empty for the usual ones,
+    `wait_timeout` has seconds. `namespace_state` is what preflight has found (`absent`, `ours` or `foreign`), and empty before.
     """
 
     cluster_name: str
@@ -61,6 +63,12 @@ class Stack:
     log_bytes_per_second: int
     log_source: str
     log_queue: int
+    storage: dict[str, Any]
+    database: dict[str, Any]
+    outside: dict[str, dict[str, int]]
+    storage_sizes: dict[str, str]
+    allow_storage_change: bool
+    allow_downgrade: bool
     network_policies: bool
     ingress_controller: str
     ingress_class: str
@@ -102,6 +110,20 @@ class Stack:
     def installs(self, component: str) -> bool:
         """Whether a component is switched on, and this stack's own."""
         return component in self.enabled and component not in self.provided
+
+    def shares(self, component: str) -> bool:
+        """Whether a component keeps its data where several replicas reach it, and not on a volume."""
+        row = CATALOGUE[component]
+        return bool(row.shared and getattr(self, row.shared))
+
+    def claims(self, component: str) -> bool:
+        """Whether the pods of a component claim volumes."""
+        row = CATALOGUE[component]
+        return row.volume and not (row.volume_instead and self.shares(component))
+
+    def port(self, end: str, name: str) -> int:
+        """Return the number of a port of an end of a connection. Raises ValueError for one that does not exist."""
+        return self.outside.get(end, {}).get(name) or catalogue.port(end, name)
 
     def namespace_of(self, component: str) -> str:
         """Return the namespace that a component runs in."""

@@ -15,7 +15,6 @@ from .kubernetes import metadata
 from .labels import OF_ANY_STACK, labels, selector
 from .model import Stack
 
-_UDP_TOO = ("dns",)
 Peers = list[dict[str, Any]]
 
 
@@ -34,8 +33,8 @@ def policies(stack: Stack, component: str) -> list[dict[str, Any]]:
     """Return the policy that opens the connections of a component, or of a party whose pods run in the stack's namespace."""
     pods = _pods(stack, component)
     rows = [row for row in active(stack) if row.ports or row.any_port]
-    ingress = [_rule("from", _peers(stack, row.source), row) for row in rows if row.target == component]
-    egress = [_rule("to", _peers(stack, row.target), row) for row in rows if row.source == component]
+    ingress = [_rule(stack, "from", _peers(stack, row.source), row) for row in rows if row.target == component]
+    egress = [_rule(stack, "to", _peers(stack, row.target), row) for row in rows if row.source == component]
     if not stack.network_policies or not pods or not (ingress or egress):
         return []
     if component in CATALOGUE and CATALOGUE[component].open_egress:
@@ -60,7 +59,7 @@ def _peers(stack: Stack, end: str) -> Peers | None:
     """Return the other end of a connection as a policy has it; None for any address, of which a policy cannot say more.
 
     Users come from anywhere. The kubelet, the API server and DNS have addresses that differ from cluster to cluster, so for them the port
-    decides. Applications are the pods of every namespace.
+    decides. So it does for what is outside of the stack: most object stores have names only. Applications are the pods of every namespace.
     """
     if end in stack.provided:
         return list(stack.ingress_from)
@@ -69,9 +68,9 @@ def _peers(stack: Stack, end: str) -> Peers | None:
     return [{"namespaceSelector": {}}] if end == "application" else None
 
 
-def _rule(side: str, peers: Peers | None, row: Connection) -> dict[str, Any]:
-    numbers = [] if row.any_port else [catalogue.port(row.target, name) for name in row.ports]
-    protocols = ("UDP", "TCP") if row.target in _UDP_TOO else ("TCP",)
+def _rule(stack: Stack, side: str, peers: Peers | None, row: Connection) -> dict[str, Any]:
+    numbers = [] if row.any_port else [stack.port(row.target, name) for name in row.ports]
+    protocols = ("UDP", "TCP") if row.udp else ("TCP",)
     ports = [{"port": number, "protocol": protocol} for number in numbers for protocol in protocols]
     return {**({side: peers} if peers is not None else {}), **({"ports": ports} if ports else {})}
 

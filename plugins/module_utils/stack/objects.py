@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import catalogue, kubernetes, network_policies, placement
+from . import catalogue, changes, kubernetes, network_policies, placement, safety
 from .model import Stack
 
 Item = dict[str, Any]
@@ -26,7 +26,8 @@ def objects(
 ) -> list[Item]:
     """Return the objects of a role; `rendered` are those of its templates.
 
-    `pod` is its merged `<role>_pod`, `service` is laid over its Service. Raises ValueError when `pod` clashes with a template.
+    `pod` is its merged `<role>_pod`, `service` is laid over its Service. Raises ValueError when `pod` clashes with a template, and
+    for what no roll-out could do safely.
     """
     if name in _OTHERS:
         return [*rendered, *_OTHERS[name](stack)]
@@ -37,19 +38,25 @@ def objects(
         *kubernetes.disruption_budgets(stack, name),
         *network_policies.policies(stack, name),
     ]
-    return placement.placed(stack, name, [*written, *made], pod or {})
+    found = changes.located(stack, name, placement.placed(stack, name, [*written, *made], pod or {}))
+    if unsafe := safety.problems(name, found):
+        raise ValueError("; ".join(unsafe))
+    return found
 
 
 def waves(stack: Stack) -> dict[str, list[str]]:
     """Return the roles that have objects on the cluster, by wave, in the order in which they are applied.
 
-    The backends are ready before what sends to them and queries them. The policies of the namespace come last, when every pod has its own.
+    What backends and Grafana keep their data in is ready before them, and the backends before what sends to them and queries them. The
+    policies of the namespace come last, when every pod has its own.
     """
+    storage = [name for name in stack.enabled if catalogue.component(name).evaluation]
     backends = [name for name in stack.enabled if catalogue.component(name).backend]
     return {
         "namespace": ["namespaces"],
+        "storage": storage,
         "backends": backends,
-        "agents": [name for name in stack.enabled if name not in backends],
+        "agents": [name for name in stack.enabled if name not in (*storage, *backends)],
         "network_policies": ["network_policies"] if stack.network_policies else [],
     }
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from . import object_storage
 from .messages import wrong
 from .model import Stack
 from .pod_keys import KEYS, item_name
@@ -14,14 +15,15 @@ from .pod_keys import KEYS, item_name
 def placed(stack: Stack, component: str, objects: Sequence[dict[str, Any]], pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rendered objects of a component with `pod`, its checked and merged `<role>_pod`, laid over them.
 
-    Every pod runs on a Linux node, and replicas are spread over the nodes as `observability_spread` says, unless the site says how itself.
+    Every pod runs on a Linux node and has what it needs for object storage, and replicas are spread over the nodes as
+    `observability_spread` says, in the profile `ha` over zones too, unless the site says how itself.
     What a template sets stays. Raises ValueError with every clash between the two.
     """
     found = copy.deepcopy(list(objects))
     clashing: list[str] = []
     for item in found:
         targets = _targets(item)
-        for wanted in ({"node_selector": {"kubernetes.io/os": "linux"}}, pod):
+        for wanted in ({"node_selector": {"kubernetes.io/os": "linux"}}, object_storage.credentials(stack, component), pod):
             for name, value in wanted.items():
                 for target in targets.get(KEYS[name].on, []):
                     clashing += [
@@ -30,6 +32,7 @@ def placed(stack: Stack, component: str, objects: Sequence[dict[str, Any]], pod:
                     ]
         for template in targets.get("pod", []):
             _spread(stack.spread, item, template["spec"])
+            _spread_over_zones(stack.profile, item, template["spec"])
     if clashing:
         raise ValueError("; ".join(clashing))
     return found
@@ -89,3 +92,18 @@ def _spread(spread: str, workload: Mapping[str, Any], spec: dict[str, Any]) -> N
             **({"matchLabelKeys": ["pod-template-hash"]} if workload["kind"] == "Deployment" else {}),
         }
     ]
+
+
+def _spread_over_zones(profile: str, workload: Mapping[str, Any], spec: dict[str, Any]) -> None:
+    """In `ha`, prefer a zone without another replica, unless the pods have an anti-affinity already.
+
+    Not a spread constraint: one by zone would end the spread over nodes where nodes have no zones, because the scheduler does not score
+    nodes that lack the label of one of the constraints (Kubernetes 1.36, plugin PodTopologySpread).
+    """
+    if profile != "ha" or workload["kind"] == "DaemonSet" or workload["spec"].get("replicas", 1) < 2:
+        return
+    selector = {"matchLabels": dict(workload["spec"]["selector"]["matchLabels"])}
+    term = {"topologyKey": "topology.kubernetes.io/zone", "labelSelector": selector}
+    spec.setdefault("affinity", {}).setdefault(
+        "podAntiAffinity", {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
+    )

@@ -141,7 +141,7 @@ def storage_classes(stack: Stack) -> dict[str, str]:
     """Return the StorageClasses of the volumes, each with a variable that names it; an empty one is the cluster's default."""
     found: dict[str, str] = {}
     for component, row in CATALOGUE.items():
-        if row.volume and stack.has(component):
+        if row.volume and stack.has(component) and stack.claims(component):
             name = stack.pods[component].get("storage_class", "")
             found.setdefault(name, "observability_storage_class" if name == stack.storage_class else f"{component}_pod.storage_class")
     return found

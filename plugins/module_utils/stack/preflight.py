@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import kubernetes, placing
+from . import changes, kubernetes, object_storage, placing
 from .addressing import headless
 from .catalogue import CATALOGUE, workload_name
 from .labels import INSTANCE, OF_ANY_STACK, instance
@@ -60,7 +60,8 @@ def access_problem(kubeconfig: str, context: str, reason: str = "") -> str:
 def conflicts(host: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a sentence for each other host of the inventory that claims what `host` claims.
 
-    `hosts` maps every host to its `cluster_name`, `kubeconfig`, `context` and `namespace`, as far as they could be evaluated.
+    `hosts` maps every host to its `cluster_name`, `kubeconfig`, `context`, `namespace` and `object_storage`, as far as they could be
+    evaluated.
     """
     own = hosts[host]
     found = []
@@ -78,6 +79,12 @@ def conflicts(host: str, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 f"observability_context is {own.get('context')!r} and observability_namespace is {own.get('namespace')!r} for the hosts "
                 f"{host} and {other}; a second stack in one cluster needs a namespace of its own"
             )
+        both = object_storage.places(own.get("object_storage")) & object_storage.places(claimed.get("object_storage"))
+        found += [
+            f"observability_object_storage has the bucket {bucket} for the hosts {host} and {other}; the stores of one stack delete "
+            "what they do not know, so each stack needs buckets of its own"
+            for bucket in sorted(both)
+        ]
     return found
 
 
@@ -199,6 +206,7 @@ def _nothing_there(stack: Stack, facts: Facts) -> Iterator[str]:
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "apply": (
         _version, _other_stack, _strangers, _pod_security, _own_namespaces, _storage_class, _ingress_class, _cert_manager,
+        changes.rejections,
     ),
     # What others have under this stack's names is a difference, to be reported.
     "diff": (_version, _other_stack, _own_namespaces, _cert_manager),

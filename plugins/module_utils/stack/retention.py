@@ -57,10 +57,11 @@ def problems(values: Mapping[str, Any], stack: Stack) -> Iterator[str]:
         if kept_for > _LONGEST:
             yield wrong(kept_name, "", values[kept_name], "it should be at most 36500d; the component cannot read more")
             continue
-        needed = module.kept_bytes(stack, kept_for)
+        needed = module.kept_bytes(stack, 0 if stack.shares(component) else kept_for)
         if stack.has(component) and kept_for and 0 < size < needed:
-            right = f"it should be at least {gibibytes(needed)} for {kept_name} {values[kept_name]} at {module.KEPT_BASIS}"
-            yield wrong(name, "", values[name], f"{right}; or keep it for a shorter time")
+            reason = "what is not in the object storage yet" if stack.shares(component) else f"{kept_name} {values[kept_name]}"
+            shorter = "" if stack.shares(component) else "; or keep it for a shorter time"
+            yield wrong(name, "", values[name], f"it should be at least {gibibytes(needed)} for {reason} at {module.KEPT_BASIS}{shorter}")
 
 
 def after_late_samples(name: str, values: Mapping[str, Any], stack: Stack) -> Iterator[str]:

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from .catalogue import CATALOGUE, public_components
 from .fields import Fields, is_host
+from .rows import Replicas
+
+# What replicas share their data through, by the field of the model: the variable, and how an inventory says it.
+SHARED = {
+    "storage": (
+        "observability_object_storage",
+        "name a bucket for each of them, or set object_storage_enabled to true for an evaluation",
+    ),
+    "database": (
+        "grafana_database",
+        "SQLite has one writer: name a database, or set postgresql_enabled to true for an evaluation",
+    ),
+}
 
 
 def enabled(fields: Fields) -> tuple[str, ...]:
@@ -34,18 +50,32 @@ def provided(fields: Fields, switched_on: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in optional if not fields.switch(f"{name}_install") and name in switched_on)
 
 
-def replicas(fields: Fields, switched_on: tuple[str, ...]) -> dict[str, int]:
-    """Return the number of pods of each component that has one; 0 where it is rejected."""
-    found = {name: fields.number(f"{name}_replicas") for name, row in CATALOGUE.items() if row.workload != "DaemonSet"}
-    for component, count in found.items():
-        # The rules of `single` are the only ones so far.
-        rule = CATALOGUE[component].replicas.get("single")
-        if rule is None or component not in switched_on or not count:
+def replicas(fields: Fields, switched_on: tuple[str, ...], profile: str) -> dict[str, int]:
+    """Return the number of pods of each component that has one, that of the profile where the inventory says 0; 0 where it is rejected."""
+    found: dict[str, int] = {}
+    for component, row in CATALOGUE.items():
+        if row.workload == "DaemonSet":
             continue
-        if count < rule.least or (rule.most is not None and count > rule.most):
+        name, rule = f"{component}_replicas", row.replicas.get(profile, Replicas())
+        count = rule.usual if rule.usual and fields.values[name] == 0 else fields.number(name)
+        found[component] = count
+        if component in switched_on and count and (count < rule.least or (rule.most is not None and count > rule.most)):
             right = str(rule.most) if rule.most == rule.least else f"{rule.least} or more"
-            fields.reject(f"{component}_replicas", f"it should be {right}: {rule.why}")
+            usual = f", or 0 for {rule.usual}" if rule.usual and right != str(rule.usual) else ""
+            fields.reject(name, f"it should be {right}{usual}: {rule.why}")
     return found
+
+
+def shared(fields: Fields, counts: Mapping[str, int], switched_on: tuple[str, ...], there: Mapping[str, Any]) -> None:
+    """Reject several replicas of components that have nothing to share their data through; `there` has the fields of the model by name."""
+    for field, (variable, right) in SHARED.items():
+        several = [
+            f"{counts[name]} replicas of {row.title}"
+            for name, row in CATALOGUE.items()
+            if row.shared == field and name in switched_on and counts[name] > 1 and f"{name}_replicas" not in fields.rejected
+        ]
+        if several and not there[field] and variable not in fields.rejected:
+            fields.reject(variable, f"{' and '.join(several)} share their data through it; {right}")
 
 
 def hosts(fields: Fields) -> dict[str, str]:

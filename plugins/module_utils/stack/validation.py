@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import peers, placing, selection
-from .catalogue import CATALOGUE, public_components
+from . import databases, object_storage, peers, placing, selection
+from .catalogue import CATALOGUE, PROFILES, public_components
 from .fields import LABEL, Fields, is_host, is_word
 from .high_availability import RESERVED_LABELS
 from .images import images
@@ -22,6 +22,7 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_domain": "example.com",
     "observability_profile": "single",
     "observability_tenant": "",
+    "observability_object_storage": {},
     "observability_storage_class": "",
     "observability_pod": {},
     "observability_spread": "preferred",
@@ -38,6 +39,8 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_samples_per_second": 5000,
     "observability_log_bytes_per_second": 262144,
     "observability_allow_overrides": False,
+    "observability_allow_storage_change": False,
+    "observability_allow_downgrade": False,
     "observability_network_policies": True,
     "observability_storage_check": True,
 }
@@ -66,16 +69,14 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
             "it is the label `cluster` of every sample and log line",
         )
     enabled = selection.enabled(fields)
-    replicas = selection.replicas(fields, enabled)
+    profile = fields.one_of("observability_profile", PROFILES)
+    replicas = selection.replicas(fields, enabled, profile if profile in PROFILES else PROFILES[0])
+    storage, database = object_storage.read(fields, enabled), databases.read(fields, enabled)
+    selection.shared(fields, replicas, enabled, {"storage": storage, "database": database})
     hosts = selection.hosts(fields)
     tenant = values["observability_tenant"]
     if not isinstance(tenant, str) or (tenant and (not _TENANT.fullmatch(tenant) or tenant in (".", "..", "__mimir_cluster"))):
         fields.reject("observability_tenant", "it should be empty (no tenants) or up to 150 letters, digits and !-_.*'()")
-    fields.one_of("observability_profile", ("single", "ha"))
-    if values["observability_profile"] == "ha":
-        fields.reject(
-            "observability_profile", "the ha profile keeps its data in object storage, which this version does not set up yet; use single"
-        )
     storage_class = values["observability_storage_class"]
     if storage_class != "" and not (is_host(storage_class) and is_word(storage_class)):
         fields.reject("observability_storage_class", "it should be empty (the cluster's default class) or the name of a StorageClass")
@@ -96,7 +97,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         cluster_name=str(cluster_name),
         namespace=fields.namespace("observability_namespace"),
         domain=fields.host("observability_domain"),
-        profile=str(values["observability_profile"]),
+        profile=profile,
         tenant=str(tenant),
         storage_class=str(storage_class),
         spread=fields.one_of("observability_spread", placing.SPREADS),
@@ -117,6 +118,12 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         log_bytes_per_second=fields.number("observability_log_bytes_per_second"),
         log_source=fields.one_of("alloy_log_source", ("files", "api")),
         log_queue=fields.size("alloy_log_queue_size", least="64Mi"),
+        storage=storage,
+        database=database,
+        outside={**object_storage.outside(storage), **databases.outside(database)},
+        storage_sizes={name: str(values[f"{name}_storage_size"]) for name in CATALOGUE if f"{name}_storage_size" in values},
+        allow_storage_change=fields.switch("observability_allow_storage_change"),
+        allow_downgrade=fields.switch("observability_allow_downgrade"),
         network_policies=fields.switch("observability_network_policies"),
         ingress_controller=fields.one_of("ingress_controller", ("f5", "community")),
         ingress_class=fields.label("ingress_class"),

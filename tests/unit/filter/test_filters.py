@@ -89,7 +89,7 @@ def test_arguments_may_be_templates_too() -> None:
         ("'x' | observability.stack.labels('loki')", "labels: expected the checked model"),
         (
             "observability_stack | observability.stack.component('lokki')",
-            "component: 'lokki' is no component; it should be one of mimir, loki, prometheus, alloy, otel_collector, grafana, ingress, ",
+            "component: 'lokki' is no component; it should be one of object_storage, postgresql, mimir, loki, prometheus",
         ),
         ("observability_stack | observability.stack.component('grafana')", "component: .*'secrets'"),
         ("observability_stack | observability.stack.component('loki', secret={})", "component: .*'secret'"),

@@ -17,11 +17,12 @@ def test_every_role_is_in_one_wave_and_no_backend_comes_later_than_what_sends_to
         names = [name for wave in waves(model).values() for name in wave]
         assert names == roles(model)
         assert sorted(names) == sorted(["namespaces", *model.enabled, "network_policies"])
+        assert set(waves(model)["storage"]) == {"object_storage", "postgresql"} & set(model.enabled)
         assert set(waves(model)["backends"]) == {"mimir", "loki", "prometheus"} & set(model.enabled)
 
 
 def test_a_wave_has_the_same_directory_in_every_stack() -> None:
-    assert gitops.file_of(stack(), "network_policies") == "4-network-policies/network_policies.yaml"
+    assert gitops.file_of(stack(), "network_policies") == "5-network-policies/network_policies.yaml"
     without = stack(observability_network_policies=False)
     assert gitops.directories(without) == gitops.directories(stack())
     with pytest.raises(ValueError, match=r"network_policies is no role of the stack observability\.test"):
@@ -32,10 +33,10 @@ def test_a_kustomization_has_the_files_of_its_wave_in_the_order_of_the_playbook(
     files = [gitops.file_of(stack(), role) for role in ("namespaces", "mimir", "loki", "alloy")]
     found = gitops.kustomizations(stack(), files, "plain")
     assert {path: content["resources"] for path, content in found.items()} == {
-        "kustomization.yaml": ["1-namespace", "2-backends", "3-agents"],
+        "kustomization.yaml": ["1-namespace", "3-backends", "4-agents"],
         "1-namespace/kustomization.yaml": ["namespaces.yaml"],
-        "2-backends/kustomization.yaml": ["mimir.yaml", "loki.yaml"],
-        "3-agents/kustomization.yaml": ["alloy.yaml"],
+        "3-backends/kustomization.yaml": ["mimir.yaml", "loki.yaml"],
+        "4-agents/kustomization.yaml": ["alloy.yaml"],
     }
     assert all("patches" not in content for content in found.values())
 

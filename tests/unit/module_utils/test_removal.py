@@ -183,7 +183,8 @@ def stored(kind: str, component: str, name: str = "", **metadata: Any) -> dict[s
 
 WORKLOADS = {
     "grafana": "Deployment", "ingress": "Deployment", "alloy": "DaemonSet", "otel-collector": "StatefulSet", "loki": "StatefulSet",
-    "prometheus": "StatefulSet", "mimir": "StatefulSet", "of-an-older-version": "Deployment",
+    "prometheus": "StatefulSet", "mimir": "StatefulSet", "object-storage": "StatefulSet", "postgresql": "StatefulSet",
+    "of-an-older-version": "Deployment",
 }  # fmt: skip
 STORED = {
     path: metadata

@@ -20,35 +20,35 @@ def names(place: Path) -> set[str]:
 
 
 def test_what_is_not_rendered_any_more_goes_and_so_does_its_empty_directory(tmp_path: Path) -> None:
-    written(tmp_path, "2-backends/loki.yaml", "4-network-policies/all.yaml", "secrets.md")
+    written(tmp_path, "3-backends/loki.yaml", "5-network-policies/all.yaml", "secrets.md")
     directory = written(tmp_path, "secrets.md")
     directory.remove_others({"secrets.md"})
-    assert directory.changed == ["2-backends/loki.yaml: removed", "4-network-policies/all.yaml: removed"]
+    assert directory.changed == ["3-backends/loki.yaml: removed", "5-network-policies/all.yaml: removed"]
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.md"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "2-backends/extra.yaml", "2-backends/notes.txt"])
+@pytest.mark.parametrize("name", ["README.md", "3-backends/extra.yaml", "3-backends/notes.txt"])
 def test_files_of_others_stay(name: str, tmp_path: Path) -> None:
-    directory = written(tmp_path, "2-backends/loki.yaml")
+    directory = written(tmp_path, "3-backends/loki.yaml")
     (tmp_path / name).write_text("theirs\n")
-    directory.remove_others({"2-backends/loki.yaml"})
-    assert names(tmp_path) == {name, "2-backends/loki.yaml"}
+    directory.remove_others({"3-backends/loki.yaml"})
+    assert names(tmp_path) == {name, "3-backends/loki.yaml"}
 
 
 def test_a_copy_of_a_rendered_file_stays(tmp_path: Path) -> None:
-    directory = written(tmp_path, "2-backends/loki.yaml")
-    (tmp_path / "2-backends/own.yaml").write_text((tmp_path / "2-backends/loki.yaml").read_text())
-    directory.remove_others({"2-backends/loki.yaml"})
-    assert names(tmp_path) == {"2-backends/own.yaml", "2-backends/loki.yaml"}
+    directory = written(tmp_path, "3-backends/loki.yaml")
+    (tmp_path / "3-backends/own.yaml").write_text((tmp_path / "3-backends/loki.yaml").read_text())
+    directory.remove_others({"3-backends/loki.yaml"})
+    assert names(tmp_path) == {"3-backends/own.yaml", "3-backends/loki.yaml"}
 
 
 def test_what_another_stack_has_rendered_stays(tmp_path: Path) -> None:
-    written(tmp_path, "2-backends/loki.yaml", stack="observability.south")
+    written(tmp_path, "3-backends/loki.yaml", stack="observability.south")
     with pytest.raises(ValueError, match=r"loki\.yaml was not rendered for observability\.north, so it is not overwritten"):
-        written(tmp_path, "2-backends/loki.yaml")
-    directory = written(tmp_path, "2-backends/mimir.yaml")
-    directory.remove_others({"2-backends/mimir.yaml"})
-    assert names(tmp_path) == {"2-backends/loki.yaml", "2-backends/mimir.yaml"}
+        written(tmp_path, "3-backends/loki.yaml")
+    directory = written(tmp_path, "3-backends/mimir.yaml")
+    directory.remove_others({"3-backends/mimir.yaml"})
+    assert names(tmp_path) == {"3-backends/loki.yaml", "3-backends/mimir.yaml"}
 
 
 def test_a_file_that_was_changed_by_hand_is_written_again_and_an_equal_one_is_not(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_dry_run_writes_and_removes_nothing(tmp_path: Path) -> None:
     written(tmp_path, "a.yaml")
     before = {path: path.read_text() for path in tmp_path.iterdir()}
     directory = Rendered(tmp_path, "observability.north", dry=True)
-    directory.write("2-backends/b.yaml", "content\n")
-    directory.remove_others({"2-backends/b.yaml"})
-    assert directory.changed == ["2-backends/b.yaml: created", "a.yaml: removed"]
+    directory.write("3-backends/b.yaml", "content\n")
+    directory.remove_others({"3-backends/b.yaml"})
+    assert directory.changed == ["3-backends/b.yaml: created", "a.yaml: removed"]
     assert {path: path.read_text() for path in tmp_path.iterdir()} == before

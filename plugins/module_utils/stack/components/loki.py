@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import retention, sizing
+from .. import high_availability, object_storage, retention, sizing
 from ..addressing import memberlist_address
+from ..catalogue import port
 from ..kubernetes import pod_ip_arguments
 from ..labels import LOG_LABELS
 from ..messages import wrong
@@ -18,11 +19,13 @@ from ..own import Configuration, Own
 _ADVERTISED = ("memberlist.advertise-addr", "common.storage.ring.instance-addr", "frontend.instance-addr")
 
 OWN = Own(
+    env=object_storage.ENVIRONMENT,
+    volumes=(object_storage.VOLUME,),
     args=(
         "config.*", "target", "auth.enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*", "*.ring.*", "*.instance-*",
         "verify-config",
     ),
-    mounts=("/etc/loki", "/loki", "/tmp"),  # noqa: S108 (a path of the pod)
+    mounts=("/etc/loki", "/loki", "/tmp", object_storage.MOUNT),  # noqa: S108 (a path of the pod)
 )  # fmt: skip
 CONFIGURATION = Configuration(
     free=(
@@ -33,9 +36,13 @@ CONFIGURATION = Configuration(
     at_least=("limits_config.ingestion_rate_mb", "limits_config.ingestion_burst_size_mb"),
     also=(
         "http_prefix", "server.http_path_prefix", "server.http_listen_address", "server.grpc_listen_address", "server.http_tls_config",
-        "server.grpc_tls_config", "target", "ingester.chunk_encoding",
+        "server.grpc_tls_config", "target", "ingester.chunk_encoding", "storage_config.object_store", "storage_config.use_thanos_objstore",
+        "compactor.horizontal_scaling_mode",
     ),
     instead={
+        "common.storage": "observability_object_storage",
+        "common.replication_factor": "loki_replicas",
+        "storage_config": "observability_object_storage",
         "auth_enabled": "observability_tenant",
         "limits_config.retention_period": "loki_retention",
         "limits_config.reject_old_samples_max_age": "observability_outage_horizon",
@@ -68,26 +75,69 @@ _PER_STREAM = 10
 
 
 def settings(stack: Stack) -> dict[str, Any]:
-    """Return `memberlist` (the address of the members), `ingester`, `limits`, and `advertise_arguments`."""
+    """Return `memberlist` (the address of the members), `ring`, `ingester`, `limits`, `queries`, `advertise_arguments`, and `storage`."""
     return {
         "memberlist": memberlist_address(stack, "loki"),
+        "ring": high_availability.ring(stack, "loki"),
+        **storage(stack),
         "ingester": ingester(stack),
         "limits": limits(stack),
+        "queries": queries(stack),
         "advertise_arguments": pod_ip_arguments(_ADVERTISED),
     }
 
 
+def storage(stack: Stack) -> dict[str, Any]:
+    """Return `object_store` (that of the schema), and the sections `common_storage`, `storage`, `ruler_storage` and `compactor`.
+
+    One compactor works at a time, with several replicas the one that they elect in a ring: its modes `main` and `worker` (3.7,
+    experimental) would need a workload each, and the work would stop with the pod that is `main`. Its list of what to delete is in the
+    object storage then, so that the next one goes on with it.
+    """
+    compactor = {"retention_enabled": True}
+    if not stack.shares("loki"):
+        directories = {"chunks_directory": "/loki/chunks", "rules_directory": "/loki/rules"}
+        return {
+            "object_store": "filesystem",
+            "common_storage": {"filesystem": directories},
+            "storage": {},
+            "ruler_storage": {},
+            "compactor": {**compactor, "delete_request_store": "filesystem"},
+        }
+    backend = object_storage.backend(stack, "loki")
+    name = next(iter(backend))
+    return {
+        "object_store": name,
+        "common_storage": {},
+        "storage": {"use_thanos_objstore": True, "object_store": {**backend, "storage_prefix": "chunks"}},
+        "ruler_storage": {"backend": name, **backend, "storage_prefix": "ruler"},
+        "compactor": {**compactor, "delete_request_store": name, "deletion_marker_object_store_prefix": "deletion_markers/"},
+    }
+
+
+def queries(stack: Stack) -> dict[str, Any]:
+    """Return where query frontend and querier of a replica find a scheduler: with several replicas in the same process.
+
+    By default all of them share their schedulers through a ring. Measured with 3.7.8: one that is ordered to end waits for its queue, and
+    while it does, queries to the others wait as well.
+    """
+    if stack.replicas["loki"] == 1:
+        return {}
+    return {"scheduler_address": f"localhost:{port('loki', 'grpc')}"}
+
+
 def ingester(stack: Stack) -> dict[str, Any]:
-    """Return Loki's `ingester`: a write-ahead log that ends in the store at shutdown, and chunks open long enough for late lines.
+    """Return Loki's `ingester`: its write-ahead log, and chunks open long enough for late lines.
 
     A line is rejected once it is half of `max_chunk_age` behind the newest one of its stream (Loki documentation 3.7, "Accept
     out-of-order writes").
     """
     return {
         "max_chunk_age": f"{max(2 * 3600, 4 * stack.outage_horizon)}s",
-        # 1 GiB: replay flushes to the store beyond it, and stays within the memory limit.
-        "wal": {"flush_on_shutdown": True, "replay_memory_ceiling": 2**30},
-        "lifecycler": {"min_ready_duration": "0s"},
+        # 1 GiB: replay flushes to the store beyond it, and stays within the memory limit. With several replicas the log is replayed after a
+        # restart instead: the store may be unavailable, and the others answer meanwhile.
+        "wal": {"flush_on_shutdown": stack.replicas["loki"] == 1, "replay_memory_ceiling": 2**30},
+        "lifecycler": {"min_ready_duration": high_availability.ring(stack, "loki")["min_ready_duration"]},
     }
 
 
@@ -97,13 +147,15 @@ def limits(stack: Stack) -> dict[str, Any]:
     A burst is delayed (429, and sent again), never dropped; see `_PER_STREAM`. One stream may carry the whole rate. A burst holds two of
     the largest requests of any sender: one that is larger would be rejected for ever.
     """
-    rate = sizing.log_rate(stack)
-    burst = 2 * rate + 2 * max(sizing.COLLECTOR_LOG_BATCH, sizing.LARGEST_LOG_BATCH) / 2**20
+    of_one = sizing.log_rate(stack)
+    # Each replica gets its part of the rate, but a sender stays with one of them for as long as its connection lasts.
+    rate = of_one * stack.replicas["loki"]
+    burst = 2 * of_one + 2 * max(sizing.COLLECTOR_LOG_BATCH, sizing.LARGEST_LOG_BATCH) / 2**20
     return {
         "ingestion_rate_mb": rate,
         "ingestion_burst_size_mb": burst,
         "per_stream_rate_limit": f"{math.ceil(rate * _PER_STREAM)}MB",
-        "per_stream_rate_limit_burst": f"{math.ceil(burst * _PER_STREAM)}MB",
+        "per_stream_rate_limit_burst": f"{math.ceil(burst * stack.replicas['loki'] * _PER_STREAM)}MB",
         # The shards of a stream are streams: a line that is sent again can end in another one, and then both stay.
         "shard_streams": {"enabled": stack.log_bytes_per_second > sizing.ONE_STREAM},
         "otlp_config": {"resource_attributes": {"attributes_config": [{"action": "index_label", "attributes": list(LOG_LABELS)}]}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import high_availability, retention, sizing
+from .. import high_availability, object_storage, retention, sizing
 from ..addressing import memberlist_address
 from ..kubernetes import pod_ip_arguments
 from ..model import Stack
@@ -24,11 +24,13 @@ _ADVERTISED = (
 )  # fmt: skip
 
 OWN = Own(
+    env=object_storage.ENVIRONMENT,
+    volumes=(object_storage.VOLUME,),
     args=(
         "config.*", "target", "modules", "auth.multitenancy-enabled", "server.*-listen-*", "server.path-prefix", "memberlist.*",
         "distributor.ha-tracker.*", "ingest-storage.*", "*.ring.*", "*.instance-*", "blocks-storage.*.dir", "blocks-storage.backend",
     ),
-    mounts=("/etc/mimir", "/data", "/tmp"),  # noqa: S108 (a path of the pod)
+    mounts=("/etc/mimir", "/data", "/tmp", object_storage.MOUNT),  # noqa: S108 (a path of the pod)
 )  # fmt: skip
 CONFIGURATION = Configuration(
     free=(
@@ -38,11 +40,15 @@ CONFIGURATION = Configuration(
     ),
     at_least=("limits.ingestion_rate", "limits.ingestion_burst_size"),
     also=(
-        "api.prometheus_http_prefix", "blocks_storage.backend", "blocks_storage.storage_prefix", "server.http_path_prefix",
-        "server.http_listen_address", "server.grpc_listen_address", "server.http_tls_config", "server.grpc_tls_config",
-        "no_auth_tenant",
+        "api.prometheus_http_prefix", "blocks_storage.backend", "server.http_path_prefix", "server.http_listen_address",
+        "server.grpc_listen_address", "server.http_tls_config", "server.grpc_tls_config",
+        "no_auth_tenant", "ruler_storage.backend", "alertmanager_storage.backend",
     ),
     instead={
+        "common.storage": "observability_object_storage",
+        "blocks_storage.backend": "observability_object_storage",
+        "ingester.ring.replication_factor": "mimir_replicas",
+        "store_gateway.sharding_ring.replication_factor": "mimir_replicas",
         "multitenancy_enabled": "observability_tenant",
         "no_auth_tenant": "observability_tenant",
         "limits.compactor_blocks_retention_period": "mimir_retention",
@@ -72,9 +78,18 @@ KEPT_BASIS = retention.SAMPLE_BASIS
 
 
 def settings(stack: Stack) -> dict[str, Any]:
-    """Return `memberlist` (the address of the members), `limits`, and `advertise_arguments`."""
+    """Return `memberlist` (the address of the members), `ring`, `storage`, `prefixes`, `limits`, and `advertise_arguments`.
+
+    `storage` is the backend of all of Mimir's stores, `prefixes` are those of their objects in its bucket: none on a volume, where each has
+    a directory.
+    """
+    shares = stack.shares("mimir")
+    backend = object_storage.backend(stack, "mimir") if shares else {"filesystem": {"dir": "/data/common"}}
     return {
         "memberlist": memberlist_address(stack, "mimir"),
+        "ring": high_availability.ring(stack, "mimir"),
+        "storage": {"backend": next(iter(backend)), **backend},
+        "prefixes": {name: name if shares else "" for name in ("blocks", "ruler", "alertmanager")},
         "limits": limits(stack),
         "advertise_arguments": pod_ip_arguments(_ADVERTISED),
     }
@@ -87,7 +102,8 @@ def limits(stack: Stack) -> dict[str, Any]:
     3.x): a sample beyond it is rejected for good.
     """
     timeouts = high_availability.timeouts(stack)
-    rate = sizing.sample_rate(stack)
+    # Each replica gets its part of the rate, but a sender stays with one of them for as long as its connection lasts.
+    rate = sizing.sample_rate(stack) * stack.replicas["mimir"]
     return {
         "accept_ha_samples": True,
         "ha_cluster_label": high_availability.GROUP_LABEL,
@@ -106,7 +122,10 @@ def limits(stack: Stack) -> dict[str, Any]:
 
 
 def kept_bytes(stack: Stack, seconds: int) -> float:
-    """Return what Mimir holds after `seconds` at the rate of the sizing; the samples of the pair once, as it keeps one copy."""
+    """Return what Mimir holds after `seconds` at the rate of the sizing; the samples of the pair once, as it keeps one copy.
+
+    With object storage, `seconds` being 0, it is what a replica has on its volume: with as many replicas as copies, everything.
+    """
     per_second = retention.BYTES_PER_SAMPLE * (seconds + _EXTRA_SECONDS) + retention.LOGGED_BYTES_PER_SAMPLE * retention.LOGGED_SECONDS
     return stack.samples_per_second * per_second
 

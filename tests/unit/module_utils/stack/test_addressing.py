@@ -71,7 +71,7 @@ def test_only_a_stateful_set_has_replicas_with_names() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("grafanna",), "'grafanna' is no component; it should be one of mimir, loki"),
+        (("grafanna",), "'grafanna' is no component; it should be one of object_storage, postgresql, mimir, loki"),
         (("loki", "htp"), "loki has no port 'htp'; it has http, grpc, memberlist"),
         (("prometheus", "grpc"), "prometheus has no port 'grpc'; it has http$"),
     ],

@@ -21,10 +21,20 @@ def test_a_row_names_ports_and_components_that_exist(name: str) -> None:
     assert len(set(row.ports.values())) == len(row.ports)
     assert {row.health, row.metrics, *row.offered} <= set(row.ports)
     assert {*row.needs, *row.serves} <= CATALOGUE.keys() - {name}
-    assert row.ready
+    # Without a path only the port can be asked, and a liveness probe would have nothing to ask for.
+    assert row.ready or not row.live
     assert all(len(port) <= 15 for port in row.ports)
-    # Each replica has its name through the headless Service.
-    assert not row.headless or (row.service and row.workload == "StatefulSet")
+    # Replicas have their names through the headless Service, or find each other by it.
+    assert row.headless or row.workload != "StatefulSet"
+    assert not row.headless or row.service
+    assert row.replicas.keys() <= set(catalogue.PROFILES)
+    assert row.shared in ("", "storage", "database")
+    assert row.newer_data in ("", "minor", "major")
+    assert row.volume or not row.newer_data
+    assert row.shared or not row.volume_instead
+    for rule in row.replicas.values():
+        assert rule.least <= (rule.usual or rule.least) <= (rule.most or rule.usual or rule.least)
+        assert rule.why or (rule.least == 1 and rule.most is None)
 
 
 @pytest.mark.parametrize("name", catalogue.public_components())
@@ -39,7 +49,7 @@ def test_what_must_not_be_reachable_is_below_no_public_path_unless_a_guarded_one
 @pytest.mark.parametrize("function", [catalogue.component, catalogue.ports, catalogue.title])
 def test_a_component_that_does_not_exist_is_an_error_with_those_there_are(function: object) -> None:
     assert callable(function)
-    with pytest.raises(ValueError, match="'lokki' is no component; it should be one of mimir, loki, prometheus"):
+    with pytest.raises(ValueError, match="'lokki' is no component; it should be one of object_storage, postgresql, mimir"):
         function("lokki")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, connections
-from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE, OUTSIDE
 from ansible_collections.observability.stack.plugins.module_utils.stack.connections import CONNECTIONS, Connection
 
 from tests.inventories import ROOT, combinations, component_settings, stack
@@ -20,12 +20,12 @@ ROW = Connection("alloy-loki", "alloy", "loki", "log lines")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"source": "aloy"}, "'aloy' is no component; it should be one of mimir, loki"),
-        ({"target": "lokki"}, "'lokki' is no component; it should be one of mimir, loki"),
-        ({"target": "lokki", "ports": ()}, "'lokki' is no component; it should be one of mimir, loki"),
-        ({"needs": ("memcached",)}, "'memcached' is no component; it should be one of mimir, loki"),
-        ({"lost": {"aloy": ("x",)}}, "'aloy' is no component; it should be one of mimir, loki"),
-        ({"queue": {"kubelet": ("x",)}}, "'kubelet' is no component; it should be one of mimir, loki"),
+        ({"source": "aloy"}, "'aloy' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"target": "lokki"}, "'lokki' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"target": "lokki", "ports": ()}, "'lokki' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"needs": ("memcached",)}, "'memcached' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"lost": {"aloy": ("x",)}}, "'aloy' is no component; it should be one of object_storage, postgresql, mimir, loki"),
+        ({"queue": {"kubelet": ("x",)}}, "'kubelet' is no component; it should be one of object_storage, postgresql, mimir, loki"),
         ({"ports": ("http", "htp")}, "loki has no port 'htp'; it has http, grpc, memberlist"),
         ({"target": "dns"}, "dns has no port 'http'; it has dns, dns-openshift"),
         ({"name": "prometheus-mimir"}, "several connections are called prometheus-mimir"),
@@ -46,7 +46,7 @@ def test_a_row_with_a_wrong_end_port_or_name_is_an_error_with_those_there_are(
 def test_a_row_is_complete(row: Connection) -> None:
     assert row.name
     assert row.carries
-    assert row.purpose in ("push", "scrape", "query", "control")
+    assert row.purpose in ("push", "scrape", "store", "query", "control")
     assert row.to in ("service", "replica", "pod", "node")
     # What is addressed through the Service, or by the name of a replica, has that.
     if row.target in CATALOGUE and row.to == "service":
@@ -84,9 +84,23 @@ def test_what_can_be_lost_is_counted() -> None:
 
 @pytest.mark.parametrize("row", CONNECTIONS, ids=lambda row: row.name)
 def test_a_connection_exists_if_and_only_if_its_components_do(row: Connection) -> None:
+    outside = {end for end in (row.source, row.target) if end in OUTSIDE and OUTSIDE[end].named}
     for model in STACKS:
         only = row.only is None or getattr(model, row.only[0]) == row.only[1]
-        assert (row in connections.active(model)) == (all(model.has(name) for name in row.components) and only)
+        there = all(model.has(name) for name in row.components) and outside <= model.outside.keys()
+        assert (row in connections.active(model)) == (there and only)
+
+
+def test_what_keeps_its_data_elsewhere_has_a_connection_to_where_that_is() -> None:
+    def stores(**changes: Any) -> set[str]:
+        return {row.name for row in connections.active(stack(**changes)) if row.purpose == "store"}
+
+    storage = {"type": "gcs", "buckets": {"mimir": "acme-mimir", "loki": "acme-loki"}}
+    assert stores() == set()
+    assert stores(object_storage_enabled=True) == {"mimir-object_storage", "loki-object_storage"}
+    assert stores(observability_object_storage=storage) == {"mimir-object_store", "loki-object_store"}
+    assert stores(postgresql_enabled=True) == {"grafana-postgresql"}
+    assert stores(grafana_database={"host": "db.example.com", "secret": "x"}) == {"grafana-database"}
 
 
 def test_challenges_are_answered_only_with_cert_manager() -> None:

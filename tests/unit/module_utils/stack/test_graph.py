@@ -68,7 +68,7 @@ def test_the_lease_of_a_controller_goes_only_if_the_stack_has_installed_it(insta
 
 def test_data_that_goes_round_in_a_circle_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "CONNECTIONS", (*CONNECTIONS, Connection("mimir-alloy", "mimir", "alloy", "samples")))
-    with pytest.raises(ValueError, match=r"circle between mimir, loki, prometheus, alloy$"):
+    with pytest.raises(ValueError, match=r"circle between object_storage, mimir, loki, prometheus, alloy$"):
         graph.removal_waves()
 
 

@@ -37,7 +37,8 @@ def test_only_readiness_asks_for_more_than_the_process(component: str) -> None:
 @pytest.mark.parametrize("component", sorted(CATALOGUE.keys() - set(LIVE)))
 def test_without_a_path_for_it_there_is_no_liveness_probe(component: str) -> None:
     probes = kubernetes.probes(component)
-    assert {probe["httpGet"]["path"] for probe in probes.values()} == {CATALOGUE[component].ready}
+    asked = [{"httpGet": probe["httpGet"]["path"]} if "httpGet" in probe else {"tcpSocket": ""} for probe in probes.values()]
+    assert asked == [{"httpGet": path} if (path := CATALOGUE[component].ready) else {"tcpSocket": ""}] * 2
     assert set(probes) == {"startupProbe", "readinessProbe"}
 
 
@@ -61,7 +62,7 @@ def test_ports_and_probes_name_ports_that_the_container_has(component: str) -> N
     assert {port["targetPort"] for service in kubernetes.services(DEFAULT, component, {}) for port in service["spec"]["ports"]} <= set(
         names
     )
-    assert {probe["httpGet"]["port"] for probe in kubernetes.probes(component).values()} <= set(names)
+    assert {(probe.get("httpGet") or probe["tcpSocket"])["port"] for probe in kubernetes.probes(component).values()} <= set(names)
     annotations = kubernetes.pod_metadata(DEFAULT, component)["annotations"]
     assert bool(annotations) == CATALOGUE[component].scraped
     if annotations:
@@ -123,7 +124,11 @@ def test_a_service_offers_the_ports_of_the_catalogue_to_the_pods_of_the_componen
     found = kubernetes.services(DEFAULT, component, {})
     assert [service["metadata"]["name"] for service in found] == [
         name
-        for name, there in ((component.replace("_", "-"), row.service), (f"{component.replace('_', '-')}-headless", row.headless))
+        for name, there in (
+            (component.replace("_", "-"), row.service),
+            # Without a StatefulSet it is for several replicas to find each other.
+            (f"{component.replace('_', '-')}-headless", row.headless and row.workload == "StatefulSet"),
+        )
         if there and DEFAULT.installs(component)
     ]
     for service in found:

@@ -20,7 +20,17 @@ DEFAULT = stack()
 FROM = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}, {"ipBlock": {"cidr": "192.0.2.0/24"}}]
 PROVIDED = stack(ingress_install=False, ingress_from=FROM)
 CERT_MANAGER = dataclasses.replace(DEFAULT, tls_source="cert_manager")
-STACKS = [*combinations(), PROVIDED, CERT_MANAGER, dataclasses.replace(PROVIDED, tls_source="cert_manager")]
+BUCKETS = {"buckets": {"mimir": "acme-mimir", "loki": "acme-loki"}}
+DATABASE = {"host": "db.example.com", "port": 5433, "secret": "grafana-database"}
+IN_CLUSTER = stack(observability_profile="ha", object_storage_enabled=True, postgresql_enabled=True)
+OUT_OF_CLUSTER = stack(
+    observability_profile="ha",
+    observability_object_storage={"type": "s3", "endpoint": "minio.example.com:9000", "secret": "credentials", **BUCKETS},
+    grafana_database=DATABASE,
+)
+BY_IDENTITY = stack(observability_object_storage={"type": "gcs", **BUCKETS})
+OTHERS = [PROVIDED, CERT_MANAGER, dataclasses.replace(PROVIDED, tls_source="cert_manager"), IN_CLUSTER, OUT_OF_CLUSTER, BY_IDENTITY]
+STACKS = [*combinations(), *OTHERS]
 ENDS = [*CATALOGUE, *OUTSIDE]
 ANY = "any"
 # A peer, a port (0: all of them) and its protocol.
@@ -64,8 +74,8 @@ def wanted(model: Stack, end: str, direction: str) -> set[Opening]:
         return {(ANY, 0, "TCP")}
     found: set[Opening] = set()
     for row in rows:
-        numbers = [catalogue.port(row.target, name) for name in row.ports] or [0]
-        protocols = ("TCP", "UDP") if row.target == "dns" else ("TCP",)
+        numbers = [model.port(row.target, name) for name in row.ports] or [0]
+        protocols = ("TCP", "UDP") if row.target == "dns" or "alerting" in row.ports else ("TCP",)
         other = row.source if direction == "ingress" else row.target
         found |= {(peer, number, protocol) for peer in peers_of(model, other) for number in numbers for protocol in protocols}
     return found
@@ -86,7 +96,7 @@ def test_every_connection_is_open_at_both_ends_that_are_isolated() -> None:
         for row in active(model):
             if not row.ports:
                 continue
-            number = catalogue.port(row.target, row.ports[0])
+            number = model.port(row.target, row.ports[0])
             if wanted(model, row.target, "ingress"):
                 assert {opening[1] for opening in opened(model, row.target, "ingress")} & {number, 0}, row.name
             if wanted(model, row.source, "egress"):
@@ -103,7 +113,7 @@ def test_an_open_port_that_no_connection_has_is_found(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("end", [name for name, row in CATALOGUE.items() if not row.own_namespace])
 def test_a_policy_selects_the_pods_of_its_component_and_isolates_both_directions(end: str) -> None:
-    (policy,) = network_policies.policies(DEFAULT, end)
+    (policy,) = network_policies.policies(IN_CLUSTER, end)
     assert policy["metadata"]["namespace"] == DEFAULT.namespace
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     labels = policy["spec"]["podSelector"]["matchLabels"]
@@ -229,3 +239,26 @@ def test_what_runs_in_a_namespace_of_its_own_has_no_policy() -> None:
     model = stack(sample_application_enabled=True)
     assert model.installs("sample_application")
     assert network_policies.policies(model, "sample_application") == []
+
+
+# --- storage and databases ----------------------------------------------------------------------------------------------------
+
+
+def test_storage_in_the_cluster_is_open_to_those_that_keep_their_data_there_only() -> None:
+    def pods(*components: str) -> set[Opening]:
+        return {(described({"podSelector": {"matchLabels": selector(IN_CLUSTER, name)}}), port, "TCP") for name in components}
+
+    port = 7070
+    assert opened(IN_CLUSTER, "object_storage", "ingress") == pods("mimir", "loki")
+    port = 5432
+    assert opened(IN_CLUSTER, "postgresql", "ingress") == pods("grafana")
+
+
+def test_storage_outside_of_the_cluster_is_open_on_the_port_that_the_inventory_names() -> None:
+    for component in ("mimir", "loki"):
+        assert (ANY, 9000, "TCP") in opened(OUT_OF_CLUSTER, component, "egress")
+        assert (ANY, 443, "TCP") not in opened(OUT_OF_CLUSTER, component, "egress")
+        # Credentials of the cloud are not needed where there are others.
+        assert (ANY, 80, "TCP") not in opened(OUT_OF_CLUSTER, component, "egress")
+        assert {(ANY, port, "TCP") for port in (80, 443, 988)} <= opened(BY_IDENTITY, component, "egress")
+        assert not {port for _peer, port, _protocol in opened(DEFAULT, component, "egress")} & {80, 443, 988, 7070}

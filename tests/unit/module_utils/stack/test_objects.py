@@ -12,9 +12,10 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.objects 
 from tests.inventories import stack
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "loki"}, "data": {"x": "1"}}
+POD = {"terminationGracePeriodSeconds": 300, "containers": [{"name": "loki"}]}
 WORKLOAD = {
     "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "loki"},
-    "spec": {"selector": {"matchLabels": {}}, "template": {"metadata": {}, "spec": {"containers": [{"name": "loki"}]}}},
+    "spec": {"selector": {"matchLabels": {}}, "template": {"metadata": {}, "spec": POD}},
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def test_pod_and_service_are_laid_over_the_objects() -> None:
 
 
 def test_a_name_that_is_no_component_is_rejected() -> None:
-    with pytest.raises(ValueError, match="'lokki' is no component; it should be one of mimir, loki"):
+    with pytest.raises(ValueError, match="'lokki' is no component; it should be one of object_storage, postgresql, mimir, loki"):
         objects(stack(), "lokki", [])
 
 

@@ -34,7 +34,10 @@ def facts(**changes: Any) -> dict[str, Any]:
 def namespace(labels: dict[str, str] | None = None, **objects: dict[str, str]) -> dict[str, Any]:
     """Return the fact of a namespace with these labels, and objects with theirs: `Service__prometheus_headless` for the Service."""
     parts = {name: name.split("__") for name in objects}
-    listed = [{"kind": kind, "name": rest.replace("_", "-"), "labels": objects[name]} for name, (kind, rest) in parts.items()]
+    listed = [
+        {"kind": kind, "name": rest.replace("_", "-"), "labels": objects[name], "annotations": {}, "spec": {}}
+        for name, (kind, rest) in parts.items()
+    ]
     return {"observability": {"labels": labels or {}, "objects": listed}}
 
 
@@ -169,5 +172,14 @@ def test_two_hosts_do_not_claim_the_same() -> None:
     assert preflight.conflicts("a", {"a": claims, "b": {**claims, "cluster_name": "south", "namespace": "second"}}) == []
     (name,) = preflight.conflicts("a", {"a": claims, "b": {**claims, "context": "south"}})
     assert "observability_cluster_name is 'north'" in name
+    storage: dict[str, Any] = {"type": "s3", "endpoint": "s3.example.com", "buckets": {"mimir": "m", "loki": "l"}}
+    two: dict[str, dict[str, Any]] = {
+        "a": {**claims, "object_storage": storage},
+        "b": {"object_storage": {**storage, "buckets": {"mimir": "l", "loki": "x"}}},
+    }
+    (bucket,) = preflight.conflicts("a", two)
+    assert bucket.startswith("observability_object_storage has the bucket l at s3.example.com for the hosts a and b")
+    assert preflight.conflicts("a", {**two, "b": {"object_storage": {**storage, "endpoint": "other"}}}) == []
+    assert preflight.conflicts("a", {**two, "b": {"object_storage": "no mapping"}}) == []
     (place,) = preflight.conflicts("a", {"a": claims, "b": {**claims, "cluster_name": "south"}})
     assert "observability_context is 'north'" in place

@@ -45,5 +45,5 @@ def test_a_module_belongs_to_a_component() -> None:
 
 
 def test_a_name_that_is_none_is_rejected_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="'prometeus' is no component; it should be one of mimir, loki"):
+    with pytest.raises(ValueError, match="'prometeus' is no component; it should be one of object_storage, postgresql, mimir, loki"):
         components.module("prometeus")
