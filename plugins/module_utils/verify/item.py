@@ -42,10 +42,11 @@ class Item:
 def items(stack: Stack) -> list[Item]:
     """Return everything that has to be checked, in the order of the report: components, connections, balanced components.
 
-    The pods of what the cluster has already are nobody's business here.
+    The pods of what the cluster has already are nobody's business here. What is for evaluation only is no part of a stack without it.
     """
     own = {name: row for name, row in CATALOGUE.items() if not row.own_namespace and name not in stack.provided}
-    found = [Item(f"health-{name}", "health", "", name, _off(stack, (name,))) for name in own]
+    asked = [name for name, row in own.items() if row.ready and (not row.evaluation or stack.has(name))]
+    found = [Item(f"health-{name}", "health", "", name, _off(stack, (name,))) for name in asked]
     found += [
         Item(row.name, row.check, row.source, row.target, _off(stack, row.components), row.lost, row.queue)
         for row in CONNECTIONS

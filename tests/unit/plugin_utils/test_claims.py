@@ -51,7 +51,7 @@ def test_each_host_is_evaluated_once_for_all() -> None:
     hosts = Hosts(*NAMES)
     found = [claims(variables(hosts, host)) for host in NAMES]
     assert all(each == found[0] for each in found)
-    assert found[0]["host3"] == {"cluster_name": "host3", "kubeconfig": "", "context": "north", "namespace": "observability"}
+    assert found[0]["host3"] == {"cluster_name": "host3", "kubeconfig": "", "context": "north", "namespace": "observability", "object_storage": {}}
     assert hosts.evaluated == Counter(NAMES)
 
 
@@ -63,7 +63,7 @@ def test_a_host_outside_the_group_has_claims_too() -> None:
 
 def test_what_cannot_be_evaluated_is_left_out() -> None:
     found = claims(variables({"host0": Broken(observability_cluster_name="a"), "host1": {}}, "host0"))
-    assert found["host0"] == {"cluster_name": "a", "kubeconfig": "", "namespace": "observability"}
+    assert found["host0"] == {"cluster_name": "a", "kubeconfig": "", "namespace": "observability", "object_storage": {}}
 
 
 def test_without_a_directory_it_is_evaluated_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

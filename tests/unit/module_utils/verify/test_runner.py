@@ -46,11 +46,13 @@ def test_every_kind_of_check_is_used_and_exists() -> None:
 
 
 def test_every_component_and_connection_with_a_check_and_every_balanced_component_is_an_item() -> None:
-    names = [f"health-{name}" for name, row in CATALOGUE.items() if not row.own_namespace]
+    names = [f"health-{name}" for name, row in CATALOGUE.items() if not row.own_namespace and not row.evaluation]
     names += [row.name for row in CONNECTIONS if row.check]
     names += [f"balance-{name}" for name, row in CATALOGUE.items() if row.balanced]
     assert [item.name for item in items(STACK)] == names
     assert len(names) == len(set(names))
+    evaluated = stack(observability_profile="ha", object_storage_enabled=True, postgresql_enabled=True)
+    assert "health-object_storage" in {item.name for item in items(evaluated)}
 
 
 def test_the_pods_of_a_controller_that_the_cluster_has_are_not_looked_at() -> None:
