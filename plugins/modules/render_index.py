@@ -55,5 +55,5 @@ objects:
   type: list
   elements: str
   returned: success
-  sample: ["2-backends/kustomization.yaml: changed"]
+  sample: ["3-backends/kustomization.yaml: changed"]
 """

@@ -101,6 +101,6 @@ def test_an_installed_collection_renders_into_the_working_directory(installed: P
     for name in ("berlin", "rome"):
         rendered = tmp_path / "build" / name / "rendered"
         assert str(rendered.resolve()) in done.stdout
-        assert f"observability.{name}" in (rendered / "2-backends/prometheus.yaml").read_text()
+        assert f"observability.{name}" in (rendered / "3-backends/prometheus.yaml").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"build", "clusters.yml"}
     assert content(installed) == before
