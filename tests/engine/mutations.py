@@ -345,7 +345,7 @@ _STATEFUL_SET: Sequence[tuple[str, bool, Mutation]] = (
     ("its update strategy, which we leave open", False, edited(lambda item: item["spec"].update(updateStrategy={"type": "OnDelete"}))),
     ("a partition of its updates", False, edited(lambda item: item["spec"]["updateStrategy"]["rollingUpdate"].update(partition=1))),
     ("its history, which we leave open", False, edited(lambda item: item["spec"].update(revisionHistoryLimit=3))),
-    ("a minimum of seconds that we leave open", False, edited(lambda item: item["spec"].update(minReadySeconds=9))),
+    ("its minimum of seconds", True, edited(lambda item: item["spec"].update(minReadySeconds=9))),
     ("its status written", False, patched({"status": {"replicas": 1, "readyReplicas": 1}}, "kube-controller-manager", "/status")),
     ("its status applied with our manager's name", False, applied(only({"status": {"replicas": 1}}), FIELD_MANAGER, below="/status")),
     ("owned by another object", False, _owned),

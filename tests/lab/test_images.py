@@ -238,7 +238,7 @@ def test_the_lab_builds_the_versions_that_the_collection_installs(monkeypatch: p
         for name in images.table()
         if name in images.versions() and set(images.table()[name]["files"].values()) & set(component.binaries)
     }
-    assert built == {"prometheus", "mimir", "loki", "otel_collector"}
+    assert built == {"prometheus", "mimir", "loki", "otel_collector", "object_storage"}
 
 
 def test_a_release_of_prometheus_is_that_of_its_module() -> None:
