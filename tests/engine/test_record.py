@@ -80,7 +80,7 @@ def test_without_a_record_it_is_made_again(installation: Installation) -> None:
 
 def test_a_record_that_lies_is_believed_until_everything_is_rendered(installation: Installation) -> None:
     """What nobody can see without rendering: a record that takes a drift for what was applied."""
-    installation.server.kubectl("scale", f"--namespace={installation.namespace}", "statefulset/loki", "--replicas=4")
+    installation.server.kubectl("scale", f"--namespace={installation.namespace}", "statefulset/loki", "--replicas=2")
     key = "StatefulSet.apps observability/loki"
     entry = json.loads(entries(installation)["loki"])
     entry["objects"][key][1] = live_digest(installation.objects()[key])
