@@ -9,7 +9,7 @@ from typing import Any
 from . import databases, object_storage, safety
 from .addressing import headless
 from .catalogue import CATALOGUE, workload_name
-from .labels import COMPONENT, labels, ownership, selector
+from .labels import COMPONENT, OF_ANY_STACK, labels, ownership, selector
 from .messages import wrong
 from .model import Stack
 from .quantities import quantity
@@ -62,7 +62,7 @@ def rejections(stack: Stack, facts: Facts) -> Iterator[str]:
         ]
         if volumes and stack.claims(component):
             yield from _resized(stack, component, volumes, facts["storage_classes"])
-    yield from _budgets(stack, [item for item in objects if item not in own])
+    yield from _budgets(stack, [item for item in objects if not OF_ANY_STACK.items() <= (item.get("labels") or {}).items()])
 
 
 def _moved(stack: Stack, component: str, workload: Object) -> Iterator[str]:
