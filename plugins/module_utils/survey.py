@@ -56,7 +56,7 @@ class Reader:
 
 
 def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
-    """Return what the filter of decisions in `_preflight.py` takes; see RETURN of the module `cluster_info`. Raises ClusterError."""
+    """Return what the decisions in `stack/preflight.py` take. Raises ClusterError."""
     reader = Reader(cluster)
     version = reader.get("/version", "its version") or {}
     groups = reader.get("/apis", "its API groups") or {}

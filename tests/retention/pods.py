@@ -57,7 +57,7 @@ def render(variables: Mapping[str, Any], directory: Path) -> dict[str, Objects]:
         timeout=600,
     )
     assert done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-40:])
-    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in (directory / "rendered").iterdir()}
+    return {path.stem: list(yaml.safe_load_all(path.read_text())) for path in (directory / "rendered").rglob("*.yaml")}
 
 
 def unable() -> str:

@@ -152,7 +152,7 @@ def waiting_pods(pods: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 def waiting_reasons(pods: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], logs: Sequence[Mapping[str, Any]]) -> str:
     """Return, for a person, why pods are not ready or not made: their state, the warnings about them, and the last lines that they logged.
 
-    `events` are objects of the API, `logs` results of kubernetes.core.k8s_log in a loop (`item`: pod name, `log`: text).
+    `events` are objects of the API, `logs` the log of each pod (`item`: pod name, `log`: text).
     """
     # A workload whose pods are not allowed says so itself: a quota, a priority class that does not exist, Pod Security.
     lines = [

@@ -85,6 +85,7 @@ def wait(said: list[str], workloads: Iterator[Any], *, check_mode: bool = False,
         check_mode=check_mode,
         async_val=0,
         action="wait_ready",
+        no_log=False,
     )
     action = wait_ready.ActionModule(task, SimpleNamespace(_shell=SimpleNamespace(tmpdir="unused")), None, None, None, None)
     action._display = SimpleNamespace(display=lambda line: said.append(line.removeprefix("[here] ")))
