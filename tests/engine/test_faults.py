@@ -47,8 +47,9 @@ def test_a_run_waits_for_an_api_server_that_is_unavailable_or_busy_for_a_moment(
     assert lost
     assert not once
     lines = [line for line in run.lines if line.startswith("waiting up to 60 s: ")]
-    for part in ("for now (HTTP 429)", "HTTP 503: no endpoints available", "for now (HTTP 504)", "HTTP 502", "does not answer"):
-        assert len([line for line in lines if part in line]) >= 1, (part, lines)
+    # Requests that wait at the same time announce it once, whichever of them comes first.
+    for part in ("HTTP ", "does not answer"):
+        assert [line for line in lines if part in line], (part, lines)
     (times,) = (times for asked, times in asked_at.items() if "PATCH" in asked and "services/mimir?" in asked)
     assert times[1] - times[0] >= 1, "Retry-After"
     assert content(stack) == expected
