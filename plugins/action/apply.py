@@ -6,8 +6,8 @@ import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.observability.stack.plugins.module_utils.cluster import METADATA, Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
 from ansible_collections.observability.stack.plugins.module_utils.gitops import file_of
@@ -99,11 +99,7 @@ def _config_map(cluster: Cluster, stack: Stack) -> dict[str, Any] | None:
 def _secrets(cluster: Cluster, stack: Stack, role: str) -> dict[str, str]:
     """Return the Secrets that were generated for a role, by key: their metadata only."""
     wanted = ownership(stack) | {COMPONENT: labels(stack, role)[COMPONENT]}
-    query = [("labelSelector", ",".join(f"{name}={value}" for name, value in wanted.items()))]
-    answer = cluster.request("GET", BY_KIND["Secret"].path(stack.namespace), query, METADATA)
-    if answer.status != 200:
-        raise ClusterError(f"the Secrets in {stack.namespace} cannot be listed: {answer.reason()}")
-    found = [{**item, "apiVersion": "v1", "kind": "Secret"} for item in answer.items()]
+    found = snapshot.selected(cluster, [(BY_KIND["Secret"], stack.namespace)], wanted)
     return {key_of(item): metadata_digest(item) for item in found}
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
 from ansible_collections.observability.stack.plugins.module_utils.engine import access_review, rights, settled, snapshot
-from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, title_of
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
@@ -30,11 +30,6 @@ class ActionModule(ClusterAction):
         "inputs": {"type": "dict", "default": {}},
     }
 
-    # The kinds of objects that the stack has on the cluster.
-    _kinds: Collection[str] = ()
-    # Whether none of them is a workload.
-    _first = False
-
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of the run, or a failure whose message lists every problem."""
         stack = Stack.from_dict(options["stack"])
@@ -44,25 +39,28 @@ class ActionModule(ClusterAction):
             return _failure([*problems, preflight.access_problem(kubeconfig, context)])
         try:
             cluster = self.cluster(stack, TIMEOUT, known=False)
-            roles = {} if problems else self._roles(cluster, stack, options)
-            if options["purpose"] == "apply" and not roles and not problems:
-                return _facts(stack, [], settled=True, first=False)
+            found = None if problems or options["purpose"] != "apply" else _snapshot(cluster, stack)
+            roles = self._roles(stack, options["inputs"], found)
+            if found and not roles and not _left_over(found, options["inputs"]):
+                self.say(f"nothing to do: {_count(found)} objects are as the inventory wants them, and every pod is ready")
+                return _facts(stack, [], settled=True)
             facts = survey(cluster, graph.namespaces(stack))
         except ClusterError as error:
             return _failure([*problems, preflight.access_problem(kubeconfig, context, str(error))])
         problems += preflight.rejections(stack, facts, options["purpose"])
         seen = dataclasses.replace(stack, namespace_state=preflight.namespace_state(stack, facts))
-        lacking, warnings = self._lacking(cluster, seen, options["purpose"])
+        kinds = {item["kind"] for item in found.objects.values()} if found else set()
+        lacking, warnings = self._lacking(cluster, seen, options["purpose"], kinds)
         if problems or lacking:
             return _failure([*problems, *lacking])
         if facts["unreadable"]:
             warnings.append(f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}")
-        return {**_facts(seen, list(roles), settled=False, first=self._first), "warnings": warnings}
+        return {**_facts(seen, roles, first=bool(found) and not any(BY_KIND[kind].workload for kind in kinds)), "warnings": warnings}
 
-    def _lacking(self, cluster: Cluster, stack: Stack, purpose: str) -> tuple[list[str], list[str]]:
+    def _lacking(self, cluster: Cluster, stack: Stack, purpose: str, kinds: Collection[str]) -> tuple[list[str], list[str]]:
         """Return a sentence about the rights without which the run would fail, and warnings about others, where there are such."""
         verify = purpose == "apply" and not self._task.check_mode and "verify" not in self.variables.get("ansible_skip_tags", ())
-        needed = rights.needed(stack, purpose, dry=bool(self._task.check_mode), verify=verify, found=self._kinds)
+        needed = rights.needed(stack, purpose, dry=bool(self._task.check_mode), verify=verify, found=kinds)
         try:
             lacking, unasked = access_review.missing(cluster, needed)
         except ClusterError as error:
@@ -73,33 +71,35 @@ class ActionModule(ClusterAction):
             [f"without these rights a failure is explained less well, {rights.listed(unasked)}; {where}"] if unasked else [],
         )
 
-    def _roles(self, cluster: Cluster, stack: Stack, options: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Return the roles to run and why; empty when the cluster is as the inventory wants it."""
-        inputs: dict[str, str] = options["inputs"]
-        every = {role: ["everything is rendered and compared"] for role in inputs}
-        if stack.always_render or options["purpose"] != "apply":
-            return every
-        try:
-            found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
-        except snapshot.ForbiddenError:
-            return every
-        self._kinds = {item["kind"] for item in found.objects.values()}
-        self._first = not any(BY_KIND[kind].workload for kind in self._kinds)
+    def _roles(self, stack: Stack, inputs: Mapping[str, str], found: snapshot.Snapshot | None) -> list[str]:
+        """Return the roles whose objects have to be rendered and compared; with -vv it is printed why."""
+        if found is None or stack.always_render:
+            return list(inputs)
         names = {role: labels(stack, role)[COMPONENT] for role in inputs}
         roles = settled.differing(inputs, found, names, datetime.datetime.now(datetime.UTC))
         for role, reasons in roles.items():
             self._display.vv(f"{role}: {'; '.join(reasons)}")
-        recorded = settled.recorded(found.entries, inputs)
-        left_over = settled.left_over(found, {key for keys in recorded.values() for key in keys})
-        if not roles and left_over:
-            return {"": [title_of(item) for item in left_over]}
-        if not roles:
-            count = sum(len(keys) for keys in recorded.values())
-            self.say(f"nothing to do: {count} objects are as the inventory wants them, and every pod is ready")
-        return roles
+        return list(roles)
 
 
-def _facts(stack: Stack, roles: list[str], *, settled: bool, first: bool) -> dict[str, Any]:
+def _snapshot(cluster: Cluster, stack: Stack) -> snapshot.Snapshot | None:
+    """Return what the stack has on the cluster; None where these credentials may not see all of it."""
+    try:
+        return snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
+    except snapshot.ForbiddenError:
+        return None
+
+
+def _left_over(found: snapshot.Snapshot, roles: Collection[str]) -> list[snapshot.Item]:
+    recorded = settled.recorded(found.entries, roles)
+    return settled.left_over(found, {key for keys in recorded.values() for key in keys})
+
+
+def _count(found: snapshot.Snapshot) -> int:
+    return sum(len(entry.objects) for entry in found.entries.values())
+
+
+def _facts(stack: Stack, roles: list[str], *, settled: bool = False, first: bool = False) -> dict[str, Any]:
     run = {"roles": roles, "settled": settled, "first": first}
     facts = {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}, "observability_drift": []}
     return {"changed": False, "ansible_facts": facts}

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
 from ansible_collections.observability.stack.plugins.module_utils.stack.validation import STACK_DEFAULTS
+from ansible_collections.observability.stack.plugins.plugin_utils import inventory
 from packaging.specifiers import SpecifierSet
 
 from tests.inventories import ROOT, load, roles
@@ -97,6 +98,18 @@ def test_every_input_of_a_role_has_its_name_a_type_and_two_descriptions(role: st
         assert option["type"]
     for name in defaults_of(role):
         assert re.search(rf"^#.*\n{name}:", text, re.MULTILINE), f"{name} has no comment above it"
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role not in ("common", "verify")])
+def test_a_role_reads_no_variable_that_the_digest_of_its_inputs_leaves_out(role: str) -> None:
+    """Neither one of another role nor one of the whole stack: of these it reads the model. Else a change of it would change nothing."""
+    facts = {"observability_stack", "observability_inputs"}
+    others = {name for name in inventory.known().names if not name.startswith(f"{role}_")} - facts
+    for path in (ROOT / f"roles/{role}").rglob("*"):
+        if path.suffix in (".yml", ".j2") and path.parent.name in ("tasks", "vars", "templates"):
+            text = re.sub(r"#.*", "", path.read_text())
+            read = {name for name in others if re.search(rf"(?<![\w.'/-]){name}(?![\w'-])", text)}
+            assert not read, f"{path.relative_to(ROOT)} reads {read}"
 
 
 def test_the_entries_of_common_are_its_task_files() -> None:

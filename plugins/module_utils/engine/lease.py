@@ -32,7 +32,7 @@ class RunLease:
         """Take the Lease or renew it; while another run holds it, wait. Raises ClusterError after `patience` seconds."""
         start = time.monotonic()
         seen: tuple[Any, Any] = (None, None)
-        since = start
+        since, said = start, None
         while True:
             found = self._read()
             spec = (found or {}).get("spec") or {}
@@ -48,7 +48,8 @@ class RunLease:
                     f"another run changes this stack: {holder}, since {spec.get('acquireTime')}; it has not ended within {patience:.0f} s "
                     f"(observability_wait_timeout). If there is no such run, delete the Lease {NAME} in {self._namespace}"
                 )
-            if not free and since == now:
+            if not free and holder != said:
+                said = holder
                 say(f"waiting for another run on this stack: {holder}, since {spec.get('acquireTime')}")
             time.sleep(PAUSE)
 
