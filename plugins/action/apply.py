@@ -11,7 +11,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine import 
 from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
 from ansible_collections.observability.stack.plugins.module_utils.gitops import file_of
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, instance, labels, ownership
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, RUN, instance, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.secrets import references
@@ -22,6 +22,8 @@ from ansible_collections.observability.stack.plugins.plugin_utils.rendering impo
 
 # The fact with the keys of what each role of this run wants on the cluster.
 APPLIED = "observability_applied"
+# The fact with the digest of what each role's objects follow from (plugin_utils/inputs.py); without it nothing is recorded.
+INPUTS = "observability_inputs"
 # The fact with the file of each role that was rendered, and the Secrets that its objects refer to.
 RENDERED = "observability_rendered"
 
@@ -34,38 +36,44 @@ class ActionModule(ClusterAction):
         **findings.MODE,
         "role": {"type": "str", "required": True},
         "templates": {"type": "list", "elements": "str", "required": True},
-        "pod": {"type": "dict", "default": {}},
+        "pod": {"type": "dict"},
         "service": {"type": "dict", "default": {}},
-        "inputs": {"type": "str", "default": ""},
         "directory": {"type": "path"},
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `objects`, a line for each that was created or changed, and `diff`."""
-        stack, role = Stack.from_dict(options["stack"]), options["role"]
+        stack, role, mode = self.stack(options), options["role"], options["mode"]
+        if mode == "secrets" and role != "namespaces":
+            return {"changed": False, "objects": []}
+        if mode != "render" and not stack.namespace_state:
+            raise ValueError(
+                f"it is not known who made the namespace {stack.namespace}; run the module observability.stack.preflight first"
+            )
+        pod = stack.pods.get(role, {}) if options["pod"] is None else options["pod"]
         try:
-            wanted = objects(stack, role, render(self, options["templates"], self.variables), options["pod"], options["service"])
+            wanted = objects(stack, role, render(self, options["templates"], self.variables), pod, options["service"])
         except ValueError as error:
             raise ValueError(f"the objects of {role} cannot be made: {error}") from error
-        if options["directory"]:
+        if mode == "render":
             return self._write(stack, role, wanted, Path(options["directory"]))
         dry = bool(self._task.check_mode)
         cluster = self.cluster(stack)
-        compares = options["mode"] == "compare"
-        if not (dry or compares or role == "namespaces"):
+        if not (dry or mode == "compare" or role == "namespaces"):
             self.lease(cluster, stack).hold(stack.wait_timeout, self.say)
         entry = record.entries(_config_map(cluster, stack)).get(role)
         facts = {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}}
-        if compares:
+        if mode == "compare":
             found = compare.compare(cluster, wanted, entry.objects if entry else {})
             return {"changed": False, "objects": [], "ansible_facts": {**facts, **findings.facts(self.variables, found)}}
         applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=stack.always_render)
         changed = [one for one in applied if one.changed]
         for one in changed:
             self.say(one.line)
-        if options["inputs"] and not dry:
+        inputs = self.variables.get(INPUTS, {}).get(role)
+        if inputs and not dry:
             new = record.Entry(
-                options["inputs"],
+                inputs,
                 datetime.datetime.now(datetime.UTC),
                 {key_of(one.item): (one.desired, one.live) for one in applied},
                 _secrets(cluster, stack, role),
@@ -105,7 +113,7 @@ def _secrets(cluster: Cluster, stack: Stack, role: str) -> dict[str, str]:
 
 def _record(cluster: Cluster, stack: Stack, role: str, entry: record.Entry) -> None:
     """Write the entry of a role; the others stay."""
-    empty = record.config_map(stack.namespace, labels(stack, "common"))
+    empty = record.config_map(stack.namespace, labels(stack, RUN))
     where = BY_KIND["ConfigMap"].path(stack.namespace, record.NAME)
     answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
     if answer.status == 404:

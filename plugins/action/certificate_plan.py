@@ -28,10 +28,12 @@ class ActionModule(ClusterAction):
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return `plan`, and `stored`, the `certificate` and the `key` of the authority where there is one."""
+        """Return `steps`, what is to be made now, `plan`, and `stored`, certificate and key of the authority where there is one."""
         if certificates.MISSING:
             raise ValueError(missing_required_lib(certificates.MISSING.name or "cryptography"))
-        stack = Stack.from_dict(options["stack"])
+        stack = self.stack(options)
+        if options["mode"] == "render":
+            return {"changed": False, "steps": [], "plan": {}, "stored": {}}
         cluster = self.cluster(stack)
         names = (options["name"], certificates.authority_name(options["name"]))
         secrets = [secret for name in names if (secret := _read(cluster, stack, name))]
@@ -39,7 +41,7 @@ class ActionModule(ClusterAction):
         plan = certificates.certificate_plan(secrets, options["name"], options["hosts"], options["domain"], now)
         if options["mode"] == "compare":
             found = compared(stack, names, plan, {secret["metadata"]["name"] for secret in secrets})
-            return {"changed": False, "plan": plan, "stored": {}, "ansible_facts": findings.facts(self.variables, found)}
+            return {"changed": False, "steps": [], "plan": plan, "stored": {}, "ansible_facts": findings.facts(self.variables, found)}
         if plan["foreign"]:
             raise ValueError(plan["foreign"])
         for reason in plan["reasons"]:
@@ -48,7 +50,10 @@ class ActionModule(ClusterAction):
         if plan["authority"] != "make":
             data = next(secret["data"] for secret in secrets if secret["metadata"]["name"] == names[1])
             stored = {name: base64.b64decode(data[key]).decode() for name, key in (("certificate", "tls.crt"), ("key", "tls.key"))}
-        return {"changed": bool(self._task.check_mode and plan["reasons"]), "plan": plan, "stored": stored}
+        if self._task.check_mode:
+            return {"changed": bool(plan["reasons"]), "steps": [], "plan": plan, "stored": stored}
+        steps = [step for step in ("authority", "certificate") if plan[step] != "keep"]
+        return {"changed": False, "steps": steps, "plan": plan, "stored": stored}
 
 
 def compared(stack: Stack, names: tuple[str, str], plan: dict[str, Any], there: set[str]) -> list[drift.Finding]:

@@ -11,15 +11,14 @@ from ansible_collections.observability.stack.plugins.module_utils.cluster import
 from ansible_collections.observability.stack.plugins.module_utils.engine import drift, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
-from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
-from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import ClusterAction
+from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 
 class ActionModule(ClusterAction):
     """Add what is on the cluster and not in the inventory, print, write, and fail where there is drift."""
 
     SPEC: ClassVar[dict[str, Any]] = {
-        "stack": {"type": "dict", "default": {}},
+        **STACK,
         "compared": {"type": "dict", "default": {}},
         "findings": {"type": "list", "elements": "dict", "default": []},
         "ignore_managers": {"type": "list", "elements": "str", "default": []},
@@ -62,7 +61,7 @@ class ActionModule(ClusterAction):
         return {"changed": False, **result}
 
     def _findings(self, options: dict[str, Any]) -> list[drift.Finding]:
-        stack, compared = Stack.from_dict(options["stack"]), options["compared"]
+        stack, compared = self.stack(options), options["compared"]
         roles = objects.roles(stack)
         missing = [role for role in roles if role not in compared]
         if missing:

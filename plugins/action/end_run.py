@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine.lease import DURATION
-from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
 # Seconds for a Lease that ends by itself.
@@ -20,7 +19,7 @@ class ActionModule(ClusterAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `released`, whether this run held the Lease."""
-        stack = Stack.from_dict(options["stack"])
+        stack = self.stack(options)
         if self._task.check_mode:
             return {"changed": False, "released": False}
         try:

@@ -32,7 +32,7 @@ class ActionModule(ClusterAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of the run, or a failure whose message lists every problem."""
-        stack = Stack.from_dict(options["stack"])
+        stack = self.stack(options)
         kubeconfig, context = stack.kubeconfig, stack.context
         problems = preflight.conflicts(self.variables["inventory_hostname"], claims(self.variables))
         if not (context or stack.current_context or inside(kubeconfig, context)):

@@ -25,7 +25,7 @@ class ActionModule(ClusterAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `objects`, a line for each that was removed, and `diff`."""
-        stack = Stack.from_dict(options["stack"])
+        stack = self.stack(options)
         cluster = self.cluster(stack)
         dry = bool(self._task.check_mode)
         found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils import gitops
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import instance
-from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.objects import roles
 from ansible_collections.observability.stack.plugins.plugin_utils import manifest
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
@@ -26,7 +25,7 @@ class ActionModule(ClusterAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `objects`, a line for each file that was created, changed or removed here."""
-        stack, rendered = Stack.from_dict(options["stack"]), options["rendered"]
+        stack, rendered = self.stack(options), options["rendered"]
         missing = [role for role in roles(stack) if role not in rendered]
         if missing:
             raise ValueError(f"no file is removed, since these roles have not been rendered: {', '.join(missing)}")

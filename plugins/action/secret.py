@@ -29,7 +29,9 @@ class ActionModule(ClusterAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `created`, the names of the Secrets that were made."""
-        stack = Stack.from_dict(options["stack"])
+        stack = self.stack(options)
+        if options["mode"] == "render":
+            return {"changed": False, "created": []}
         cluster = self.cluster(stack)
         secrets = {secret["name"]: secret for secret in options["secrets"]}
         missing = [secret for name, secret in secrets.items() if options["replace"] or not _exists(cluster, stack, name)]

@@ -42,7 +42,7 @@ class ActionModule(ClusterAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `seconds` that it took, or a failure that says why which pod is not ready, with its events and last log lines."""
-        stack = Stack.from_dict(options["stack"])
+        stack = self.stack(options)
         cluster = self.cluster(stack, patience=stack.wait_timeout)
         lease = self.lease(cluster, stack)
         start = progressed = time.monotonic()

@@ -15,6 +15,7 @@ description:
   - Fails when one of the Secrets belongs to another owner.
 extends_documentation_fragment:
   - observability.stack.on_cluster
+  - observability.stack.on_cluster.mode
 attributes:
   check_mode:
     description: Does the same, and is changed when a certificate would be made.
@@ -38,7 +39,6 @@ options:
 EXAMPLES = r"""
 - name: Look at the certificate
   observability.stack.certificate_plan:
-    stack: "{{ observability_stack }}"
     name: observability-tls
     hosts: [grafana.example.com]
     domain: example.com
@@ -47,6 +47,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+steps:
+  description:
+    - What is to be made now, C(authority) before C(certificate).
+    - Nothing in check mode, or with another O(mode) than V(apply) and V(secrets).
+  type: list
+  elements: str
+  returned: success
 plan:
   description:
     - C(authority) is V(keep), V(renew) or V(make), C(certificate) is V(keep) or V(make), and C(reasons) has a sentence for each that

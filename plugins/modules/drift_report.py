@@ -49,7 +49,6 @@ options:
 EXAMPLES = r"""
 - name: Report the differences
   observability.stack.drift_report:
-    stack: "{{ observability_stack }}"
     compared: "{{ observability_applied }}"
     findings: "{{ observability_drift }}"
     ignore_managers: [kube-controller-manager]

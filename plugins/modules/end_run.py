@@ -21,7 +21,6 @@ attributes:
 EXAMPLES = r"""
 - name: End of the changes
   observability.stack.end_run:
-    stack: "{{ observability_stack }}"
 """
 
 RETURN = r"""

@@ -34,7 +34,6 @@ options:
 EXAMPLES = r"""
 - name: Look at the cluster
   observability.stack.preflight:
-    stack: "{{ observability_stack }}"
 """
 
 RETURN = r"""

@@ -32,7 +32,6 @@ options:
 EXAMPLES = r"""
 - name: Remove what is left over
   observability.stack.prune:
-    stack: "{{ observability_stack }}"
     applied: "{{ observability_applied }}"
 """
 

@@ -43,7 +43,6 @@ options:
 EXAMPLES = r"""
 - name: Complete the rendered files
   observability.stack.render_index:
-    stack: "{{ observability_stack }}"
     rendered: "{{ observability_rendered }}"
     directory: clusters/berlin
     format: flux

@@ -11,6 +11,7 @@ description:
   - Creates each Secret that does not exist. One that exists is neither read nor changed, whoever has made it, unless O(replace) says so.
 extends_documentation_fragment:
   - observability.stack.on_cluster
+  - observability.stack.on_cluster.mode
 attributes:
   check_mode:
     description: Says which ones would be created.
@@ -34,7 +35,6 @@ options:
 EXAMPLES = r"""
 - name: Generate a password once
   observability.stack.secret:
-    stack: "{{ observability_stack }}"
     role: grafana
     secrets:
       - name: grafana-admin

@@ -38,7 +38,6 @@ options:
 EXAMPLES = """
 - name: Wait until the stores are ready
   observability.stack.wait_ready:
-    stack: "{{ observability_stack }}"
     kinds: [StatefulSet]
 """
 

@@ -27,7 +27,7 @@ _ELSEWHERE = (
     "storage_check",
 )
 _VERSIONS = (ansible_version, jinja2.__version__, yaml.__version__)
-_SHARED = ("roles/common", "plugins", "versions.yml")
+_SHARED = ("plugins", "versions.yml")
 
 
 def digests(stack: Stack, given: Mapping[str, Any]) -> dict[str, str]:

@@ -28,10 +28,10 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.catalogu
 from ansible_collections.observability.stack.plugins.module_utils.stack.messages import wrong
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.own import Configuration
+from ansible_collections.observability.stack.plugins.modules import apply
 
 ROOT = Path(__file__).resolve().parents[2]
-# `common` takes its inputs from other roles, not from the inventory.
-ROLES = tuple(sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "defaults/main.yml").exists() and path.name != "common"))
+ROLES = tuple(sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "defaults/main.yml").exists()))
 # Facts of a run; an inventory does not set them.
 INTERNAL = frozenset(f"observability_{name}" for name in ("stack", "inputs", "waves", "run", "applied", "drift", "rendered"))
 
@@ -78,7 +78,7 @@ def _read(path: str) -> Any:
 def known() -> Known:
     """Return the variables of this collection, out of its roles."""
     # One type for what every component's pods can be given, documented where it is used.
-    pod = _read("roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]
+    pod = _specification(yaml_load(apply.DOCUMENTATION)["options"]["pod"])
     specs: dict[str, dict[str, Any]] = {placing.STACK_POD: pod}
     defaults: dict[str, Any] = dict(validation.STACK_DEFAULTS)
     for role in ROLES:
@@ -86,6 +86,13 @@ def known() -> Known:
         specs |= {name: pod if name == f"{role}_pod" else spec for name, spec in options.items()}
         defaults |= _read(f"roles/{role}/defaults/main.yml") or {}
     return Known(specs, defaults)
+
+
+def _specification(option: Any) -> Any:
+    """Return an option of a module's documentation as an argument specification, which has another name for the keys in it."""
+    if not isinstance(option, dict):
+        return option
+    return {"options" if name == "suboptions" else name: _specification(value) for name, value in option.items()}
 
 
 def unknown(names: Iterable[str]) -> tuple[list[str], list[str]]:

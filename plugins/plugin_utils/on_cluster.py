@@ -15,11 +15,11 @@ from ansible.plugins.action import ActionBase
 # At the top, so that the process from which all tasks are forked imports the client once for each run.
 from ansible_collections.observability.stack.plugins.module_utils.cluster import MISSING, Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine.lease import RunLease
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import RUN, labels
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.native import native
 
-STACK: dict[str, Any] = {"stack": {"type": "dict", "required": True}}
+STACK: dict[str, Any] = {"stack": {"type": "dict"}}
 # Seconds that an API server may be unavailable for.
 PATIENCE = 60.0
 
@@ -48,6 +48,13 @@ class ClusterAction(ActionBase):
         """Return the result. Raises ClusterError or ValueError with a message for people."""
         raise NotImplementedError
 
+    def stack(self, options: Mapping[str, Any]) -> Stack:
+        """Return the model: the option `stack`, or the fact of this host. Raises ValueError without either."""
+        model = options["stack"] or native(self.variables.get("observability_stack"))
+        if not model:
+            raise ValueError("there is no fact observability_stack; run the module observability.stack.check_inventory first, it makes it")
+        return Stack.from_dict(model)
+
     def say(self, line: str) -> None:
         """Print a line, with the host that it is about."""
         self._display.display(f"[{self.variables.get('inventory_hostname', 'localhost')}] {line}")
@@ -60,4 +67,4 @@ class ClusterAction(ActionBase):
     def lease(self, cluster: Cluster, stack: Stack) -> RunLease:
         """Return the Lease of the runs on a stack; all tasks of this run have the same parent process."""
         holder = f"{getpass.getuser()} on {socket.gethostname()}, process {os.getppid()}"
-        return RunLease(cluster, stack.namespace, holder, labels(stack, "common"))
+        return RunLease(cluster, stack.namespace, holder, labels(stack, RUN))

@@ -63,12 +63,9 @@ argument_specs:
 """,
     "tasks/main.yml": f"""\
 - name: Apply it
-  ansible.builtin.include_role:
-    name: observability.stack.common
-    tasks_from: apply
-  vars:
-    common_component: {NAME}
-    common_templates: [workload.yaml.j2]
+  observability.stack.apply:
+    role: {NAME}
+    templates: [workload.yaml.j2]
 """,
     "templates/workload.yaml.j2": f"""\
 apiVersion: apps/v1

@@ -72,9 +72,8 @@ def is_computed(value: Any) -> bool:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_the_skeleton_of_every_role(role: str) -> None:
     directory = ROOT / "roles" / role
-    for path in ("README.md", "defaults/main.yml", "meta/argument_specs.yml"):
+    for path in ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml"):
         assert (directory / path).is_file(), path
-    assert (directory / "tasks/main.yml").is_file() == (role != "common")
     assert {path.name for path in directory.iterdir()} <= {"README.md", "defaults", "files", "meta", "tasks", "templates", "vars"}
 
 
@@ -100,7 +99,7 @@ def test_every_input_of_a_role_has_its_name_a_type_and_two_descriptions(role: st
         assert re.search(rf"^#.*\n{name}:", text, re.MULTILINE), f"{name} has no comment above it"
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role not in ("common", "verify")])
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "verify"])
 def test_a_role_reads_no_variable_that_the_digest_of_its_inputs_leaves_out(role: str) -> None:
     """Neither one of another role nor one of the whole stack: of these it reads the model. Else a change of it would change nothing."""
     facts = {"observability_stack", "observability_inputs"}
@@ -112,12 +111,7 @@ def test_a_role_reads_no_variable_that_the_digest_of_its_inputs_leaves_out(role:
             assert not read, f"{path.relative_to(ROOT)} reads {read}"
 
 
-def test_the_entries_of_common_are_its_task_files() -> None:
-    files = {path.stem for path in (ROOT / "roles/common/tasks").iterdir() if not path.stem.startswith("_")}
-    assert set(specs_of("common")) == files
-
-
-@pytest.mark.parametrize("role", [role for role in ROLES if role != "common"])
+@pytest.mark.parametrize("role", ROLES)
 def test_stack_wide_variables_are_known(role: str) -> None:
     used = set(re.findall(r"\bobservability_[a-z_]+", (ROOT / f"roles/{role}/defaults/main.yml").read_text()))
     assert used - {"observability_stack"} <= set(STACK_DEFAULTS)
@@ -132,17 +126,18 @@ def test_every_component_has_a_role_and_a_switch(component: str) -> None:
 TALKING = ("kubernetes.core.", *(f"observability.stack.{name}" for name in load("meta/runtime.yml")["action_groups"]["cluster"]))
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role not in ("common", "verify")])
-def test_only_common_and_verify_talk_to_the_cluster(role: str) -> None:
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "verify"])
+def test_a_role_changes_the_cluster_by_what_has_a_mode_and_by_nothing_else(role: str) -> None:
     for path in (ROOT / "roles" / role).rglob("*"):
         if path.is_file() and path.suffix in (".yml", ".j2"):
             found = [word for word in TALKING if re.search(rf"{re.escape(word)}\w*:", path.read_text())]
             assert not found, f"{path.relative_to(ROOT)}: {found}"
 
 
-def test_the_playbooks_leave_the_cluster_to_the_roles() -> None:
+def test_the_playbooks_leave_the_cluster_to_the_roles_but_for_the_removal() -> None:
     for path in (ROOT / "playbooks").glob("*.yml"):
-        assert not any(word in path.read_text() for word in TALKING), path.name
+        found = {word for word in TALKING if word in path.read_text()}
+        assert found == ({"observability.stack.remove_stack"} if path.name == "remove.yml" else set()), path.name
 
 
 # --- filters ----------------------------------------------------------------------------------------------------------

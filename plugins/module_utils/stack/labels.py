@@ -10,6 +10,8 @@ INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
 PART_OF = "app.kubernetes.io/part-of"
 MANAGED_BY = "app.kubernetes.io/managed-by"
+# What belongs to no role: the record and the Lease of the runs.
+RUN = "run"
 # On every object of every stack that this collection has made.
 OF_ANY_STACK = {PART_OF: "observability-stack", MANAGED_BY: "ansible"}
 

@@ -2,7 +2,7 @@
 
 `observability_pod` says it for every component, `<role>_pod` for one. `pods` checks and merges them before anything is applied;
 `placement` merges the result into the rendered objects, independently of the templates. Each key is documented and typed once:
-`common_pod` in roles/common/meta/argument_specs.yml, with an example in docs/placing.md.
+the option `pod` of plugins/modules/apply.py, with an example in docs/placing.md.
 """
 
 from __future__ import annotations

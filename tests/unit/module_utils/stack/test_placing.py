@@ -11,13 +11,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.observability.stack.plugins.module_utils.stack import placement, placing, pod_keys
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
+from ansible_collections.observability.stack.plugins.plugin_utils import inventory
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.inventories import load, problems, stack, values
 
 VALUES, VERSIONS, MODEL = values(), load("versions.yml"), stack()
-OPTIONS = load("roles/common/meta/argument_specs.yml")["argument_specs"]["apply"]["options"]["common_pod"]["options"]
+OPTIONS = inventory.known().specs["observability_pod"]["options"]
 
 
 # --- What an inventory may say ------------------------------------------------------------------------------------------
