@@ -29,7 +29,7 @@ class ActionModule(ClusterAction):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `result`, `summary` and the `file` of the report; a failure where there is drift."""
-        found, error = [], options["error"]
+        found, error, model = [], options["error"], self.model(options)
         if not error:
             try:
                 found = self._findings(options)
@@ -39,8 +39,8 @@ class ActionModule(ClusterAction):
         report = {
             "schema": drift.SCHEMA,
             "host": self.variables["inventory_hostname"],
-            "cluster": options["stack"].get("cluster_name", ""),
-            "namespace": options["stack"].get("namespace", ""),
+            "cluster": model.get("cluster_name", ""),
+            "namespace": model.get("namespace", ""),
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             "result": "failed" if error else "drift" if drifted else "clean",
             "error": error,

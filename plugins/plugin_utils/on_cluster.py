@@ -48,9 +48,14 @@ class ClusterAction(ActionBase):
         """Return the result. Raises ClusterError or ValueError with a message for people."""
         raise NotImplementedError
 
+    def model(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the model as a dict: the option `stack`, or the fact of this host; empty without either."""
+        found: dict[str, Any] = options["stack"] or native(self.variables.get("observability_stack")) or {}
+        return found
+
     def stack(self, options: Mapping[str, Any]) -> Stack:
-        """Return the model: the option `stack`, or the fact of this host. Raises ValueError without either."""
-        model = options["stack"] or native(self.variables.get("observability_stack"))
+        """Return the checked model. Raises ValueError when there is none."""
+        model = self.model(options)
         if not model:
             raise ValueError("there is no fact observability_stack; run the module observability.stack.check_inventory first, it makes it")
         return Stack.from_dict(model)
