@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
-from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record, snapshot
-from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest
-from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
+from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import key_of
 from ansible_collections.observability.stack.plugins.module_utils.gitops import file_of
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, RUN, instance, labels, ownership
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import instance
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects
 from ansible_collections.observability.stack.plugins.module_utils.stack.secrets import references
@@ -20,10 +17,8 @@ from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster imp
 from ansible_collections.observability.stack.plugins.plugin_utils.rendered import Rendered
 from ansible_collections.observability.stack.plugins.plugin_utils.rendering import render
 
-# The fact with the keys of what each role of this run wants on the cluster.
+# The fact with what each role of this run wants on the cluster: for each key the digests of the desired object and of the one there.
 APPLIED = "observability_applied"
-# The fact with the digest of what each role's objects follow from (plugin_utils/inputs.py); without it nothing is recorded.
-INPUTS = "observability_inputs"
 # The fact with the file of each role that was rendered, and the Secrets that its objects refer to.
 RENDERED = "observability_rendered"
 
@@ -61,30 +56,25 @@ class ActionModule(ClusterAction):
         cluster = self.cluster(stack)
         if not (dry or mode == "compare" or role == "namespaces"):
             self.lease(cluster, stack).hold(stack.wait_timeout, self.say)
-        entry = record.entries(_config_map(cluster, stack)).get(role)
-        facts = {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}}
+        entry = record.read(cluster, stack.namespace).get(role)
+        known = entry.objects if entry else {}
         if mode == "compare":
-            found = compare.compare(cluster, wanted, entry.objects if entry else {})
-            return {"changed": False, "objects": [], "ansible_facts": {**facts, **findings.facts(self.variables, found)}}
-        applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=stack.always_render)
+            found = compare.compare(cluster, wanted, known)
+            facts = {**self._applied(role, {key_of(item): () for item in wanted}), **findings.facts(self.variables, found)}
+            return {"changed": False, "objects": [], "ansible_facts": facts}
+        applied = apply.apply(cluster, wanted, known, dry=dry, always=stack.always_render)
         changed = [one for one in applied if one.changed]
         for one in changed:
             self.say(one.line)
-        inputs = self.variables.get(INPUTS, {}).get(role)
-        if inputs and not dry:
-            new = record.Entry(
-                inputs,
-                datetime.datetime.now(datetime.UTC),
-                {key_of(one.item): (one.desired, one.live) for one in applied},
-                _secrets(cluster, stack, role),
-            )
-            _record(cluster, stack, role, new)
         return {
             "changed": bool(changed),
             "objects": [one.line for one in changed],
-            "ansible_facts": facts,
+            "ansible_facts": self._applied(role, {key_of(one.item): (one.desired, one.live) for one in applied}),
             **({"diff": [one.difference for one in changed]} if self._task.diff else {}),
         }
+
+    def _applied(self, role: str, objects: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+        return {APPLIED: {**self.variables.get(APPLIED, {}), role: objects}}
 
     def _write(self, stack: Stack, role: str, wanted: list[dict[str, Any]], place: Path) -> dict[str, Any]:
         directory, name = Rendered(place, instance(stack), dry=bool(self._task.check_mode)), file_of(stack, role) if wanted else ""
@@ -98,28 +88,3 @@ class ActionModule(ClusterAction):
             "objects": directory.changed,
             "ansible_facts": {RENDERED: {**self.variables.get(RENDERED, {}), role: row}},
         }
-
-
-def _config_map(cluster: Cluster, stack: Stack) -> dict[str, Any] | None:
-    return apply.read(cluster, record.config_map(stack.namespace, {}))
-
-
-def _secrets(cluster: Cluster, stack: Stack, role: str) -> dict[str, str]:
-    """Return the Secrets that were generated for a role, by key: their metadata only."""
-    wanted = ownership(stack) | {COMPONENT: labels(stack, role)[COMPONENT]}
-    found = snapshot.selected(cluster, [(BY_KIND["Secret"], stack.namespace)], wanted)
-    return {key_of(item): metadata_digest(item) for item in found}
-
-
-def _record(cluster: Cluster, stack: Stack, role: str, entry: record.Entry) -> None:
-    """Write the entry of a role; the others stay."""
-    empty = record.config_map(stack.namespace, labels(stack, RUN))
-    where = BY_KIND["ConfigMap"].path(stack.namespace, record.NAME)
-    answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
-    if answer.status == 404:
-        answer = cluster.send("POST", BY_KIND["ConfigMap"].path(stack.namespace), {**empty, "data": {role: entry.dump()}})
-    # Made meanwhile, or by this request when it was sent a first time.
-    if answer.status == 409:
-        answer = cluster.send("PATCH", where, {"data": {role: entry.dump()}})
-    if answer.status not in (200, 201):
-        raise ClusterError(f"the ConfigMap {record.NAME} cannot be written: {answer.reason()}")

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError, inside
 from ansible_collections.observability.stack.plugins.module_utils.engine import access_review, rights, settled, snapshot
-from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND
-from ansible_collections.observability.stack.plugins.module_utils.stack import graph, preflight
+from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
+from ansible_collections.observability.stack.plugins.module_utils.stack import graph, objects, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
 from ansible_collections.observability.stack.plugins.module_utils.survey import survey
@@ -43,19 +43,20 @@ class ActionModule(ClusterAction):
             roles = self._roles(stack, options["inputs"], found)
             if found and not roles and not _left_over(found, options["inputs"]):
                 self.say(f"nothing to do: {_count(found)} objects are as the inventory wants them, and every pod is ready")
-                return _facts(stack, [], settled=True)
+                return _facts(stack, found, [], done=True)
             facts = survey(cluster, graph.namespaces(stack))
         except ClusterError as error:
             return _failure([*problems, preflight.access_problem(kubeconfig, context, str(error))])
         problems += preflight.rejections(stack, facts, options["purpose"])
         seen = dataclasses.replace(stack, namespace_state=preflight.namespace_state(stack, facts))
         kinds = {item["kind"] for item in found.objects.values()} if found else set()
+        first = bool(found) and not any(BY_KIND[kind].workload for kind in kinds)
         lacking, warnings = self._lacking(cluster, seen, options["purpose"], kinds)
         if problems or lacking:
             return _failure([*problems, *lacking])
         if facts["unreadable"]:
             warnings.append(f"not looked at, because these credentials may not read it: {', '.join(facts['unreadable'])}")
-        return {**_facts(seen, roles, first=bool(found) and not any(BY_KIND[kind].workload for kind in kinds)), "warnings": warnings}
+        return {**_facts(seen, found, objects.plan(seen, roles, first=first), done=False), "warnings": warnings}
 
     def _lacking(self, cluster: Cluster, stack: Stack, purpose: str, kinds: Collection[str]) -> tuple[list[str], list[str]]:
         """Return a sentence about the rights without which the run would fail, and warnings about others, where there are such."""
@@ -99,8 +100,8 @@ def _count(found: snapshot.Snapshot) -> int:
     return sum(len(entry.objects) for entry in found.entries.values())
 
 
-def _facts(stack: Stack, roles: list[str], *, settled: bool = False, first: bool = False) -> dict[str, Any]:
-    run = {"roles": roles, "settled": settled, "first": first}
+def _facts(stack: Stack, found: snapshot.Snapshot | None, waves: list[dict[str, Any]], *, done: bool) -> dict[str, Any]:
+    run = {"settled": done, "waves": waves, "present": None if found is None else [key_of(item) for item in settled.left_over(found, ())]}
     facts = {"observability_stack": stack.to_dict(), "observability_run": run, "observability_applied": {}, "observability_drift": []}
     return {"changed": False, "ansible_facts": facts}
 

@@ -1,16 +1,18 @@
-"""The action `prune`: removes what the inventory no longer produces. Documented in plugins/modules."""
+"""The action `prune`: removes what the inventory no longer produces, and records what it produces. Documented in plugins/modules."""
 
 from __future__ import annotations
 
+import datetime
 import functools
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine import prune, record, settled, snapshot
-from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import visible
+from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest, visible
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of, title_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, objects
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, RUN, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
@@ -21,30 +23,29 @@ class ActionModule(ClusterAction):
     SPEC: ClassVar[dict[str, Any]] = {
         **STACK,
         "applied": {"type": "dict", "default": {}},
+        "inputs": {"type": "dict", "default": {}},
+        "present": {"type": "list", "elements": "str"},
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return `objects`, a line for each that was removed, and `diff`."""
-        stack = self.stack(options)
+        stack, applied = self.stack(options), options["applied"]
         cluster = self.cluster(stack)
         dry = bool(self._task.check_mode)
-        found = snapshot.read(cluster, graph.namespaces(stack), ownership(stack))
-        desired = settled.recorded(found.entries, dict.fromkeys(objects.roles(stack))) | options["applied"]
-        missing = [role for role in objects.roles(stack) if role not in desired]
-        if missing:
+        roles = objects.roles(stack)
+        entries = record.read(cluster, stack.namespace)
+        desired = settled.recorded(entries, roles) | applied
+        if missing := [role for role in roles if role not in desired]:
             raise ClusterError(f"nothing is removed, since it is not known what these roles have applied: {', '.join(missing)}")
-        items = settled.left_over(found, {key for keys in desired.values() for key in keys})
-        stale = [role for role in found.entries if role not in objects.roles(stack)]
-        if (items or stale) and not dry:
-            lease = self.lease(cluster, stack)
-            lease.hold(stack.wait_timeout, self.say)
-            # Pods that deliver what they hold may take longer to end than a Lease lasts.
-            keep = functools.partial(lease.keep, stack.wait_timeout, self.say)
-            prune.prune(cluster, items, graph.removal_names(), stack.wait_timeout, self.say, keep)
-            _forget(cluster, stack, stale)
-        elif dry:
+        items = _left_over(cluster, stack, options["present"], {key for keys in desired.values() for key in keys})
+        if dry:
             for item in items:
                 self.say(f"{title_of(item)}: removed")
+        else:
+            self._remove(cluster, stack, items)
+            changes = {role: None for role in entries if role not in roles} | _entries(cluster, stack, applied, options["inputs"])
+            if changes:
+                record.write(cluster, stack.namespace, labels(stack, RUN), changes)
         diff = [{"before_header": key_of(item), "after_header": key_of(item), "before": visible(item), "after": {}} for item in items]
         return {
             "changed": bool(items),
@@ -52,11 +53,40 @@ class ActionModule(ClusterAction):
             **({"diff": diff} if self._task.diff else {}),
         }
 
+    def _remove(self, cluster: Cluster, stack: Stack, items: list[snapshot.Item]) -> None:
+        if not items:
+            return
+        lease = self.lease(cluster, stack)
+        lease.hold(stack.wait_timeout, self.say)
+        # Pods that deliver what they hold may take longer to end than a Lease lasts.
+        keep = functools.partial(lease.keep, stack.wait_timeout, self.say)
+        prune.prune(cluster, items, graph.removal_names(), stack.wait_timeout, self.say, keep)
 
-def _forget(cluster: Cluster, stack: Stack, roles: list[str]) -> None:
-    """Remove the entries of roles that are no longer part of the stack: a snapshot would ask for each of their objects."""
+
+def _left_over(cluster: Cluster, stack: Stack, present: Collection[str] | None, desired: Collection[str]) -> list[snapshot.Item]:
+    """Return what is left over. The cluster is read only if preflight has seen something beyond what is desired, or could not look."""
+    if present is not None and set(present) <= set(desired):
+        return []
+    return settled.left_over(snapshot.read(cluster, graph.namespaces(stack), ownership(stack)), desired)
+
+
+def _entries(
+    cluster: Cluster, stack: Stack, applied: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, str]
+) -> dict[str, record.Entry | None]:
+    """Return the entries of the roles that were applied, with the Secrets that were generated for each: their metadata only."""
+    roles = [role for role in applied if role in inputs]
     if not roles:
-        return
-    answer = cluster.send("PATCH", BY_KIND["ConfigMap"].path(stack.namespace, record.NAME), {"data": dict.fromkeys(roles)})
-    if answer.status not in (200, 404):
-        raise ClusterError(f"the ConfigMap {record.NAME} cannot be written: {answer.reason()}")
+        return {}
+    now = datetime.datetime.now(datetime.UTC)
+    secrets: dict[str, dict[str, str]] = {}
+    for item in snapshot.selected(cluster, [(BY_KIND["Secret"], stack.namespace)], ownership(stack)):
+        secrets.setdefault(item["metadata"]["labels"].get(COMPONENT, ""), {})[key_of(item)] = metadata_digest(item)
+    return {
+        role: record.Entry(
+            inputs[role],
+            now,
+            {key: (desired, live) for key, (desired, live) in applied[role].items()},
+            secrets.get(labels(stack, role)[COMPONENT], {}),
+        )
+        for role in roles
+    }

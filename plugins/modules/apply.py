@@ -13,7 +13,6 @@ description:
   - Prints a line for each object that it has created or changed.
   - Runs on the controller, which has to reach the API server. While the API server does not answer, or is too busy to, the request is
     repeated for a minute.
-  - What has been applied is recorded on the cluster, with the digest of what it follows from (the fact C(observability_inputs)).
   - Holds the Lease C(observability-stack-run) of the stack, so that two runs do not change it at the same time.
 extends_documentation_fragment:
   - observability.stack.on_cluster
@@ -169,7 +168,7 @@ objects:
   elements: str
   returned: success
 ansible_facts:
-  description: C(observability_applied), for each role of this run the objects that it wants on the cluster.
+  description: C(observability_applied), for each role of this run the keys of the objects that it wants on the cluster, with their digests.
   type: dict
   returned: with O(mode=apply) and O(mode=compare)
 file:

@@ -19,7 +19,7 @@ options:
     type: dict
     default: {}
   compared:
-    description: The keys of the objects that each role produces, C(observability_applied). Every role of the stack has to be in it.
+    description: For each role the objects that it produces, by key, C(observability_applied). Every role of the stack has to be in it.
     type: dict
     default: {}
   findings:

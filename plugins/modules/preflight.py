@@ -40,8 +40,10 @@ RETURN = r"""
 ansible_facts:
   description:
     - C(observability_stack), the model, with C(namespace_state), which is V(absent), V(ours) or V(foreign).
-    - C(observability_run), with C(roles), those whose objects have to be rendered and compared, C(settled), whether there is nothing
-      to do, and C(first), whether the stack has no workload yet.
+    - C(observability_run), with C(settled), whether there is nothing to do.
+    - In it C(waves), in their order, each with C(name), C(roles), those whose objects have to be rendered and compared, and C(wait), the
+      options of M(observability.stack.wait_ready) after it, where it has pods.
+    - In it C(present), the keys of the objects that this collection has applied before; null when the credentials may not list them.
   type: dict
   returned: success
 problems:

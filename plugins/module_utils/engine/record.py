@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..cluster import Cluster, ClusterError
+from .kinds import BY_KIND
+
+_CONFIG_MAP = BY_KIND["ConfigMap"]
 NAME = "observability-stack-state"
 # For this long an entry is good. What follows from the date, such as the certificate, is looked at that often at least.
 GOOD_FOR = datetime.timedelta(days=7)
@@ -60,6 +64,29 @@ def entries(config_map: Mapping[str, Any] | None) -> dict[str, Entry]:
     """Return the entries of the ConfigMap by role."""
     data = (config_map or {}).get("data") or {}
     return {role: entry for role, text in data.items() if (entry := load(text)) is not None}
+
+
+def read(cluster: Cluster, namespace: str) -> dict[str, Entry]:
+    """Return the entries on the cluster by role; none where there is no record. Raises ClusterError."""
+    answer = cluster.request("GET", _CONFIG_MAP.path(namespace, NAME))
+    if answer.status not in (200, 404):
+        raise ClusterError(f"the ConfigMap {NAME} cannot be read: {answer.reason()}")
+    return entries(answer.object()) if answer.status == 200 else {}
+
+
+def write(cluster: Cluster, namespace: str, labels: Mapping[str, str], changes: Mapping[str, Entry | None]) -> None:
+    """Write the entries of some roles, and remove those that are null; the others stay. Raises ClusterError."""
+    data = {role: entry.dump() if entry else None for role, entry in changes.items()}
+    where = _CONFIG_MAP.path(namespace, NAME)
+    answer = cluster.send("PATCH", where, {"data": data})
+    if answer.status == 404:
+        made = {role: text for role, text in data.items() if text is not None}
+        answer = cluster.send("POST", _CONFIG_MAP.path(namespace), {**config_map(namespace, labels), "data": made})
+    # Made meanwhile, or by this request when it was sent a first time.
+    if answer.status == 409:
+        answer = cluster.send("PATCH", where, {"data": data})
+    if answer.status not in (200, 201):
+        raise ClusterError(f"the ConfigMap {NAME} cannot be written: {answer.reason()}")
 
 
 def config_map(namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:

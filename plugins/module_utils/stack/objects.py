@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from . import catalogue, changes, kubernetes, network_policies, placement, safety
@@ -15,6 +15,9 @@ _OTHERS: dict[str, Callable[[Stack], list[Item]]] = {
     "namespaces": lambda _stack: [],
     "network_policies": lambda stack: [*network_policies.default_deny(stack), *network_policies.parties(stack)],
 }
+
+# The waves that have pods.
+_PODS = ("storage", "backends", "agents")
 
 
 def objects(
@@ -59,6 +62,21 @@ def waves(stack: Stack) -> dict[str, list[str]]:
         "agents": [name for name in stack.enabled if name not in (*storage, *backends)],
         "network_policies": ["network_policies"] if stack.network_policies else [],
     }
+
+
+def plan(stack: Stack, wanted: Collection[str], *, first: bool) -> list[dict[str, Any]]:
+    """Return the waves of a run that applies these roles: `name`, `roles` and, for a wave of pods, `wait`, the options of `wait_ready`.
+
+    What a wave keeps its data in is ready before it, and everything at the end. At a `first` installation nothing flows yet, so that
+    agents need not wait for backends: all start together, from the last to the first, since those of the agents take longest.
+    """
+    found = {name: [role for role in wave if role in wanted] for name, wave in waves(stack).items()}
+    if first:
+        found["agents"] = [*reversed(found["agents"]), *reversed(found.pop("backends"))]
+    last = next((name for name in reversed(found) if name in _PODS and found[name]), "")
+    waits: dict[str, dict[str, Any]] = {name: {"kinds": ["StatefulSet"], "available": False} for name in _PODS} | {last: {}}
+    run = [{"name": name, "roles": wave} for name, wave in found.items() if wave]
+    return [{**wave, "wait": waits[wave["name"]]} if wave["name"] in _PODS else wave for wave in run]
 
 
 def roles(stack: Stack) -> list[str]:
