@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 from urllib.parse import quote
 
 from .cluster import METADATA, Answer, Cluster, ClusterError
+from .engine.snapshot import THREADS
 
 # Kinds of objects that another stack or owner may have under the names of this stack.
 _KINDS = {
@@ -91,7 +93,7 @@ def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
         ],
         "namespaces": {name: _namespace(reader, name) for name in dict.fromkeys(namespaces)},
     }
-    return {**found, "unreadable": reader.unreadable}
+    return {**found, "unreadable": sorted(reader.unreadable)}
 
 
 def _namespace(reader: Reader, name: str) -> dict[str, Any] | None:
@@ -101,6 +103,8 @@ def _namespace(reader: Reader, name: str) -> dict[str, Any] | None:
     found = reader.get(f"/api/v1/{place}", f"the namespace {name}")
     if found is None and len(reader.unreadable) == before:
         return None
+    with ThreadPoolExecutor(THREADS) as pool:
+        lists = pool.map(lambda kind: reader.items(_KINDS[kind].format(place), f"{kind}s in {name}", metadata=kind not in _READ), _KINDS)
     objects = [
         {
             "kind": kind,
@@ -109,7 +113,7 @@ def _namespace(reader: Reader, name: str) -> dict[str, Any] | None:
             "annotations": item["metadata"].get("annotations") or {},
             "spec": item.get("spec") or {},
         }
-        for kind, path in _KINDS.items()
-        for item in reader.items(path.format(place), f"{kind}s in {name}", metadata=kind not in _READ) or []
+        for kind, items in zip(_KINDS, lists, strict=True)
+        for item in items or []
     ]
     return {"labels": (found or {}).get("metadata", {}).get("labels") or {}, "objects": objects}

@@ -12,14 +12,18 @@ from typing import Any, ClassVar
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
-# At the top, so that the process from which all tasks are forked imports the client once for each run.
+# At the top, so that the process from which all tasks are forked imports the client once for each run, and the components below.
 from ansible_collections.observability.stack.plugins.module_utils.cluster import MISSING, Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine.lease import RunLease
+from ansible_collections.observability.stack.plugins.module_utils.stack import components
+from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import RUN, labels
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.native import native
 
 STACK: dict[str, Any] = {"stack": {"type": "dict"}}
+for component in CATALOGUE:
+    components.module(component)
 # Seconds that an API server may be unavailable for.
 PATIENCE = 60.0
 

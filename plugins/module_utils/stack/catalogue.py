@@ -207,6 +207,19 @@ CATALOGUE: dict[str, Component] = {
         ),
         open_egress="single sign-on, mail, plugins and further data sources are outside, at addresses that the site chooses",
     ),
+    "sample_application": Component(
+        title="Sample application",
+        workload="Deployment",
+        user=65532,
+        ports={"http": 8080},
+        ready="/healthz",
+        live="/healthz",
+        service=False,
+        account=False,
+        pre_stop=0,
+        needs=("prometheus", "otel_collector"),
+        own_namespace=True,
+    ),
     # Ports and probes are those of the F5 NGINX Ingress Controller, where the stack installs it. Its redirects name the port that it
     # listens on, so that is the public one. Ready once the first configuration is in nginx.
     "ingress": Component(
@@ -225,19 +238,6 @@ CATALOGUE: dict[str, Component] = {
         replicas={"ha": Replicas(least=2, why=_RESTART)},
         serves=("grafana", "prometheus", "mimir", "loki"),
         optional_install=True,
-    ),
-    "sample_application": Component(
-        title="Sample application",
-        workload="Deployment",
-        user=65532,
-        ports={"http": 8080},
-        ready="/healthz",
-        live="/healthz",
-        service=False,
-        account=False,
-        pre_stop=0,
-        needs=("prometheus", "otel_collector"),
-        own_namespace=True,
     ),
 }  # fmt: skip
 

@@ -67,14 +67,14 @@ def waves(stack: Stack) -> dict[str, list[str]]:
 def plan(stack: Stack, wanted: Collection[str], *, first: bool) -> list[dict[str, Any]]:
     """Return the waves of a run that applies these roles: `name`, `roles` and, for a wave of pods, `wait`, the options of `wait_ready`.
 
-    What a wave keeps its data in is ready before it, and everything at the end. At a `first` installation nothing flows yet, so that
-    agents need not wait for backends: all start together, from the last to the first, since those of the agents take longest.
+    What a wave keeps its data in is ready before it, and everything at the end. At a `first` installation nothing flows yet: agents do
+    not wait for backends, and no pod has to have been ready for its `minReadySeconds`, which protect those that it replaces.
     """
     found = {name: [role for role in wave if role in wanted] for name, wave in waves(stack).items()}
     if first:
-        found["agents"] = [*reversed(found["agents"]), *reversed(found.pop("backends"))]
+        found["agents"] = [*found.pop("backends"), *found["agents"]]
     last = next((name for name in reversed(found) if name in _PODS and found[name]), "")
-    waits: dict[str, dict[str, Any]] = {name: {"kinds": ["StatefulSet"], "available": False} for name in _PODS} | {last: {}}
+    waits: dict[str, dict[str, Any]] = {name: {"kinds": ["StatefulSet"], "available": False} for name in _PODS} | {last: {"available": False} if first else {}}
     run = [{"name": name, "roles": wave} for name, wave in found.items() if wave]
     return [{**wave, "wait": waits[wave["name"]]} if wave["name"] in _PODS else wave for wave in run]
 
