@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND
 from ansible_collections.observability.stack.plugins.module_utils.stack import kubernetes
-from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects, roles
+from ansible_collections.observability.stack.plugins.module_utils.stack.objects import objects, plan, roles
 
 from tests.inventories import stack
 
@@ -59,3 +59,35 @@ def test_the_policies_of_the_namespace_come_from_a_role_of_their_own(policies: b
 def test_every_kind_that_follows_from_the_tables_can_be_found_and_removed() -> None:
     made: list[dict[str, Any]] = [item for name in roles(stack()) for item in objects(stack(), name, [])]
     assert {item["kind"] for item in made} <= BY_KIND.keys()
+
+
+# --- The waves of a run -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_has_the_waves_with_something_to_do_and_waits_for_everything_at_the_end() -> None:
+    model = stack()
+    assert plan(model, [], first=False) == []
+    assert plan(model, ["network_policies"], first=False) == [{"name": "network_policies", "roles": ["network_policies"]}]
+    assert plan(model, ["mimir"], first=False) == [{"name": "backends", "roles": ["mimir"], "wait": {}}]
+    assert plan(model, ["namespaces", "prometheus", "ingress", "mimir"], first=False) == [
+        {"name": "namespace", "roles": ["namespaces"]},
+        {"name": "backends", "roles": ["mimir", "prometheus"], "wait": {"kinds": ["StatefulSet"], "available": False}},
+        {"name": "agents", "roles": ["ingress"], "wait": {}},
+    ]
+
+
+@pytest.mark.parametrize("profile", ["single", "ha"])
+def test_a_first_installation_waits_for_storage_and_then_once(profile: str) -> None:
+    changes: dict[str, Any] = (
+        {} if profile == "single" else {"observability_profile": "ha", "object_storage_enabled": True, "postgresql_enabled": True}
+    )
+    model = stack(**changes)
+    first = plan(model, roles(model), first=True)
+    assert [wave["name"] for wave in first] == ["namespace", *(["storage"] if profile == "ha" else []), "agents", "network_policies"]
+    assert sorted(role for wave in first for role in wave["roles"]) == sorted(roles(model))
+    assert [wave["wait"] for wave in first if "wait" in wave] == [
+        *([{"kinds": ["StatefulSet"], "available": False}] if profile == "ha" else []),
+        {"available": False},
+    ]
+    # Its certificate is made while the pods of all others, and its own, start.
+    assert first[-2]["roles"][-1] == "ingress"
