@@ -39,7 +39,8 @@ def contents(place: Path) -> dict[str, str]:
 
 def objects(made: Installation) -> dict[str, dict[str, Any]]:
     """Return what can be seen of every object of a stack; of what only a run of the playbook makes, nothing."""
-    return {key: visible(item) for key, item in made.objects().items() if item["kind"] != "Secret" and title_of(item) not in (RECORD, LEASE)}
+    found = {key: item for key, item in made.objects().items() if item["kind"] != "Secret"}
+    return {key: visible(item) for key, item in found.items() if title_of(item) not in (RECORD, LEASE)}
 
 
 def table(place: Path) -> dict[str, tuple[str, list[str], str]]:
