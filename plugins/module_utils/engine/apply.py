@@ -122,9 +122,11 @@ class _Steps:
     gated: bool
 
     def applied(self, item: Item, known: tuple[str, str] | None) -> Applied:
-        desired, before = digest(item), self._there(item)
-        if before is None:
-            after = sent(self.cluster, item, dry=self.dry)
+        desired, before = digest(item), read(self.cluster, item)
+        going = before is not None and self._is_going(before)
+        if before is None or going:
+            # What is being deleted cannot be tried.
+            after = item if self.dry and going else sent(self.cluster, item, dry=self.dry)
             return Applied(item, None, after, changed=True, desired=desired, live=live_digest(after))
         if known == (desired, live := live_digest(before)):
             return Applied(item, before, before, changed=False, desired=desired, live=live)
@@ -140,19 +142,21 @@ class _Steps:
             after = recreation.recreated(self.cluster, item, before, after, self.waiting) if note else sent(self.cluster, item, dry=False)
         return Applied(item, before, after, not is_same(before, after), desired, live_digest(after), note)
 
-    def _there(self, item: Item) -> Item | None:
-        """Return the object on the cluster; None where there is none, after waiting for a StatefulSet that an earlier run has deleted."""
-        before = read(self.cluster, item)
-        if before is None or not (since := before["metadata"].get("deletionTimestamp")):
-            return before
+    def _is_going(self, before: Item) -> bool:
+        """Whether an object is a StatefulSet that an earlier run was making anew; then it is gone when this returns, but in a dry run.
+
+        Raises ClusterError for any other object that is being deleted.
+        """
+        if not (since := before["metadata"].get("deletionTimestamp")):
+            return False
         if recreation.is_interrupted(before):
             if not self.dry:
                 recreation.wait_until_gone(self.cluster, before, self.waiting)
-            return None
+            return True
         # Applying would be answered with a success, and the object be gone afterwards.
         held = ", ".join(before["metadata"].get("finalizers") or [])
         raise ClusterError(
-            f"{key_of(item)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
+            f"{key_of(before)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
             "repeat the run when it is gone"
         )
 

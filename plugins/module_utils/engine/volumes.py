@@ -75,7 +75,8 @@ def grow(cluster: Cluster, stateful_set: Mapping[str, Any], before: Mapping[str,
         body = {"spec": {"resources": {"requests": {"storage": wanted}}}}
         answer = cluster.request("PATCH", path_of(claim), query, _MERGE, json.dumps(body).encode())
         if answer.status != 200:
-            raise ClusterError(f"PersistentVolumeClaim {name} cannot grow from {requested} to {wanted}: {answer.reason()}")
+            unbound = "" if claim["spec"].get("volumeName") else "; it has no volume yet: delete it with its pod, which makes another one"
+            raise ClusterError(f"PersistentVolumeClaim {name} cannot grow from {requested} to {wanted}: {answer.reason()}{unbound}")
 
 
 def _claims(cluster: Cluster, stateful_set: Mapping[str, Any]) -> list[Item]:
