@@ -32,7 +32,7 @@ CHANGES: dict[str, tuple[Object, set[str]]] = {
     "a quota": ({"namespaces_quota": {"pods": "50"}}, set()),
     "network policies": ({"observability_network_policies": False}, set()),
     "the source of the certificate": ({"ingress_tls_source": "cert_manager", "ingress_issuer": {"name": "a"}}, set()),
-    "users": ({"ingress_user": "somebody"}, set()),
+    "another certificate": ({"ingress_tls_source": "existing", "ingress_tls_secret": "our-certificate"}, set()),
     "the size of volumes": ({f"{name}_storage_size": "900Gi" for name in ("mimir", "loki", "prometheus", "otel_collector")}, set()),
     "the configuration of Loki": ({"loki_config": {"limits_config": {"max_entries_limit_per_query": 4000}}}, {"loki"}),
     "the configuration of Grafana": ({"grafana_config": {"users": {"default_theme": "light"}}}, {"grafana"}),
