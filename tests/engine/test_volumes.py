@@ -282,11 +282,14 @@ def test_pods_are_not_replaced_while_another_one_is_not_ready(pair: Installation
     until(lambda: stateful_set(pair)["status"]["readyReplicas"] == 2)
     checked = pair.play("site.yml", "--check", **CHANGES[0])
     assert "StatefulSet mimir: a run would wait with the replacement of its pods; mimir-0: the disk is full" in checked.lines
+    configuration = pair.versions()[f"ConfigMap {pair.namespace}/mimir"]
     run = pair.play(observability_wait_timeout=5, **CHANGES[0])
     assert run.code != 0
     for part in ("mimir-0: the disk is full", "within 5 s (observability_wait_timeout)", "observability_allow_unready_replicas"):
         assert part in run.output, run.output
     assert uids(pair) == before
+    # It would be read by a pod that starts again.
+    assert pair.versions()[f"ConfigMap {pair.namespace}/mimir"] == configuration
     # It becomes ready while the run waits.
     thread = threading.Timer(20, lambda: set_ready(pair, "mimir-0", ready=True))
     thread.start()
