@@ -253,7 +253,8 @@ def test_larger_volumes_are_a_change_for_which_the_stateful_set_is_made_anew(cha
     (finding,) = changed.of("StatefulSet.apps drift/mimir")
     assert (finding["difference"], finding["next_run"]) == ("changed", "re-creates it")
     assert finding["reason"] == "volumes grow from 50Gi to 99Gi; re-created, its pods stay"
-    assert [(field["path"], field["cause"]) for field in finding["fields"]] == [("spec.volumeClaimTemplates", "inventory")]
+    causes = {field["path"]: field["cause"] for field in finding["fields"]}
+    assert causes == {"spec.template.spec.containers[mimir].image": "manager", "spec.volumeClaimTemplates": "inventory"}
 
 
 def test_managers_can_be_ignored_and_drift_be_only_reported(changed: Report) -> None:
