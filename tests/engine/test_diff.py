@@ -252,7 +252,7 @@ def test_what_the_api_server_does_not_take_is_rejected_and_the_rest_compared(cha
 def test_larger_volumes_are_a_change_for_which_the_stateful_set_is_made_anew(changed: Report) -> None:
     (finding,) = changed.of("StatefulSet.apps drift/mimir")
     assert (finding["difference"], finding["next_run"]) == ("changed", "re-creates it")
-    assert finding["reason"] == "volumes grow from 50Gi to 99Gi; re-created, its pods stay"
+    assert finding["reason"] == "volumes grow from 50Gi to 99Gi; re-created, its pods stay until each is replaced"
     causes = {field["path"]: field["cause"] for field in finding["fields"]}
     assert causes == {"spec.template.spec.containers[mimir].image": "manager", "spec.volumeClaimTemplates": "inventory"}
 

@@ -329,7 +329,9 @@ def test_a_larger_volume_and_another_configuration_at_once_replace_one_pod_at_a_
         run = pair.play(**both)
     assert run.code == 0, run.output
     (line,) = changed(run)
-    assert line.startswith("StatefulSet mimir: volumes grow from 50Gi to 60Gi; re-created, its pods stay; changed (spec.template.")
+    assert line.startswith(
+        "StatefulSet mimir: volumes grow from 50Gi to 60Gi; re-created, its pods stay until each is replaced; changed (spec.template."
+    )
     assert max(len(names) for names in missing) == 1, missing
     assert not set(uids(pair).values()) & set(before.values())
     assert set(claims(pair).values()) == {("60Gi", "60Gi")}

@@ -198,7 +198,8 @@ def planned(cluster: Cluster, item: Item, before: Item) -> tuple[Item, str]:
         return sent(cluster, item, dry=True), ""
     after = sent(cluster, volumes.with_sizes(item, {name: old for name, (old, _new) in sizes.items()}), dry=True)
     after = volumes.with_sizes(after, {name: new for name, (_old, new) in sizes.items()})
-    return after, f"{volumes.title(sizes)}; {recreation.NOTE}"
+    replaced = " until each is replaced" if gate.replaces(before, after) else ""
+    return after, f"{volumes.title(sizes)}; {recreation.NOTE}{replaced}"
 
 
 def read(cluster: Cluster, item: Item) -> Item | None:
