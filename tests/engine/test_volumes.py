@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import tempfile
@@ -144,18 +143,14 @@ def test_volumes_grow_under_pods_that_stay(stack: Installation) -> None:
 
 
 def killed(stack: Installation, proxy: Proxy, at: Callable[[Asked], bool], **changes: Any) -> None:
-    """Run the playbook through a proxy, and kill it with all of its processes instead of the first request that `at` is true of.
-
-    Ansible's workers have sessions of their own, so each process is killed.
-    """
+    """Run the playbook through a proxy, and kill it with all of its processes instead of the first request that `at` is true of."""
     done = threading.Event()
 
     def fault(asked: Asked) -> Fault | None:
         if done.is_set() or not at(asked):
             return None
         done.set()
-        for pid in [started.pid, *descendants(started.pid)]:
-            os.kill(pid, signal.SIGKILL)
+        playbooks.kill(started)
         return Fault(503)
 
     proxy.fault = fault
@@ -167,11 +162,6 @@ def killed(stack: Installation, proxy: Proxy, at: Callable[[Asked], bool], **cha
     assert done.is_set()
     assert started.returncode == -signal.SIGKILL
     stack.cluster.request("DELETE", BY_KIND["Lease"].path(stack.namespace, lease.NAME))
-
-
-def descendants(pid: int) -> list[int]:
-    children = [int(child) for path in Path("/proc", str(pid), "task").glob("*/children") for child in path.read_text().split()]
-    return [each for child in children for each in (child, *descendants(child))]
 
 
 @pytest.fixture
