@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import key_of
+from ansible_collections.observability.stack.plugins.module_utils.engine.waiting import Waiting
 from ansible_collections.observability.stack.plugins.module_utils.gitops import file_of
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import instance
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
@@ -54,15 +57,19 @@ class ActionModule(ClusterAction):
             return self._write(stack, role, wanted, Path(options["directory"]))
         dry = bool(self._task.check_mode)
         cluster = self.cluster(stack)
+        waiting = Waiting(stack.wait_timeout, self.say)
         if not (dry or mode == "compare" or role == "namespaces"):
-            self.lease(cluster, stack).hold(stack.wait_timeout, self.say)
+            lease = self.lease(cluster, stack)
+            lease.hold(stack.wait_timeout, self.say)
+            waiting = dataclasses.replace(waiting, keep=functools.partial(lease.keep, stack.wait_timeout, self.say))
         entry = record.read(cluster, stack.namespace).get(role)
         known = entry.objects if entry else {}
         if mode == "compare":
             found = compare.compare(cluster, wanted, known)
             facts = {**self._applied(role, {key_of(item): () for item in wanted}), **findings.facts(self.variables, found)}
             return {"changed": False, "objects": [], "ansible_facts": facts}
-        applied = apply.apply(cluster, wanted, known, dry=dry, always=stack.always_render)
+        gated = not stack.allow_unready_replicas
+        applied = apply.apply(cluster, wanted, known, dry=dry, always=stack.always_render, waiting=waiting, gated=gated)
         changed = [one for one in applied if one.changed]
         for one in changed:
             self.say(one.line)

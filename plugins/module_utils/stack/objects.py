@@ -74,7 +74,9 @@ def plan(stack: Stack, wanted: Collection[str], *, first: bool) -> list[dict[str
     if first:
         found["agents"] = [*found.pop("backends"), *found["agents"]]
     last = next((name for name in reversed(found) if name in _PODS and found[name]), "")
-    waits: dict[str, dict[str, Any]] = {name: {"kinds": ["StatefulSet"], "available": False} for name in _PODS} | {last: {"available": False} if first else {}}
+    waits: dict[str, dict[str, Any]] = {name: {"kinds": ["StatefulSet"], "available": False} for name in _PODS} | {
+        last: {"available": False} if first else {}
+    }
     run = [{"name": name, "roles": wave} for name, wave in found.items() if wave]
     return [{**wave, "wait": waits[wave["name"]]} if wave["name"] in _PODS else wave for wave in run]
 
