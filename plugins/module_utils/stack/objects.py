@@ -73,12 +73,11 @@ def plan(stack: Stack, wanted: Collection[str], *, first: bool) -> list[dict[str
     found = {name: [role for role in wave if role in wanted] for name, wave in waves(stack).items()}
     if first:
         found["agents"] = [*found.pop("backends"), *found["agents"]]
-    last = next((name for name in reversed(found) if name in _PODS and found[name]), "")
-    waits: dict[str, dict[str, Any]] = {name: {"kinds": ["StatefulSet"], "available": False} for name in _PODS} | {
-        last: {"available": False} if first else {}
-    }
+    pods = [name for name, wave in found.items() if wave and name in _PODS]
+    waits: dict[str, dict[str, Any]] = {name: {"kinds": ["StatefulSet"], "available": False} for name in pods[:-1]}
+    waits |= {name: {"available": False} if first else {} for name in pods[-1:]}
     run = [{"name": name, "roles": wave} for name, wave in found.items() if wave]
-    return [{**wave, "wait": waits[wave["name"]]} if wave["name"] in _PODS else wave for wave in run]
+    return [{**wave, "wait": waits[wave["name"]]} if wave["name"] in waits else wave for wave in run]
 
 
 def roles(stack: Stack) -> list[str]:
