@@ -12,7 +12,8 @@ from ansible_collections.observability.stack.plugins.module_utils.engine import 
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
 from ansible_collections.observability.stack.plugins.module_utils.stack import graph, objects, preflight
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, labels, ownership
-from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError, Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.messages import together
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.survey import survey
 from ansible_collections.observability.stack.plugins.plugin_utils.claims import claims
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
@@ -107,4 +108,4 @@ def _facts(stack: Stack, found: snapshot.Snapshot | None, waves: list[dict[str, 
 
 
 def _failure(problems: list[str]) -> dict[str, Any]:
-    return {"failed": True, "msg": str(InventoryError(problems)), "problems": problems}
+    return {"failed": True, "msg": together("preflight has found", problems), "problems": problems}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 _LENGTH = 60
@@ -22,6 +22,12 @@ def shown(value: Any, path: str = "") -> str:
 def wrong(name: str, path: str, value: Any, right: str) -> str:
     """Return the sentence about a place in a variable; an empty `path` is the variable itself."""
     return f"{name} has {path}: {shown(value, path)}; {right}" if path else f"{name} is {shown(value)}; {right}"
+
+
+def together(finder: str, problems: Sequence[str]) -> str:
+    """Return all problems as one message: "the inventory has 2 problems; nothing has been touched:", and a line for each."""
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return "\n".join([f"{finder} {count}; nothing has been touched:", *(f"  - {text}" for text in problems)])
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import catalogue
 from .catalogue import CATALOGUE
+from .messages import together
 
 
 class InventoryError(ValueError):
@@ -20,8 +21,7 @@ class InventoryError(ValueError):
     def __init__(self, problems: list[str], model: Stack | None = None) -> None:
         self.problems = problems
         self.model = model
-        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__(f"the inventory has {count}; nothing has been touched:\n" + "\n".join(f"  - {text}" for text in problems))
+        super().__init__(together("the inventory has", problems))
 
 
 @dataclass(frozen=True)
