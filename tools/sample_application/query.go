@@ -15,7 +15,7 @@ import (
 )
 
 // How long an answer to a query may take.
-const queryTimeout = 5 * time.Second
+const queryTimeout = 10 * time.Second
 
 // query asks one store once for each event of the clock, whatever became of the queries before, and counts what was not answered with data.
 //
