@@ -24,10 +24,14 @@ NAMESPACE = "observability-failover"
 POD = "generator"
 _APP = "failover-generator"
 _PORT = catalogue.port("sample_application", "http")
+_DNS = {"ndots": "2", "timeout": "2", "attempts": "4"}
 
 
 def queries(stack: Stack, identifier: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return the queries of the run's latest events, one for each store that has some of these paths: name -> URL, through the Service."""
+    """Return the queries of the run's latest events, one for each store that has some of these paths: name -> URL, through the Service.
+
+    The program asks each of them over connections of both kinds, and names its accounts as QUERIES has them.
+    """
     latest = {"query": f'count({{run="{identifier}"}})'}
     lines = {"query": f'{{service_name="{_APP}"}} |= "{identifier}"', "since": "5m", "limit": "1"}
     found = {}
@@ -90,6 +94,8 @@ def skeleton(stack: Stack, name: str, app: str, node: str, arguments: Sequence[s
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 5,
+            # As the pods of the stack: otherwise queries wait for the DNS server on a lost node, not for a store.
+            "dnsConfig": {"options": [{"name": name, "value": value} for name, value in _DNS.items()]},
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": 65532,
@@ -154,7 +160,7 @@ def policies(stack: Stack) -> list[dict[str, Any]]:
                 "ingress": [{"from": sources, "ports": [{"port": catalogue.port(store, "http"), "protocol": "TCP"}]}],
             },
         }
-        for store in QUERIES.values()
+        for store in dict.fromkeys(QUERIES.values())
         if stack.has(store)
     ]
 

@@ -129,18 +129,19 @@ def test_replicas_that_differ() -> None:
 @pytest.mark.parametrize(
     ("first", "failed", "before", "during"),
     [
-        (1, (), (4, 0, 0.0), (6, 0, 0.0)),
-        (3, (), (2, 0, 0.0), (6, 0, 0.0)),
-        (1, (6, 8), (4, 0, 0.0), (6, 2, 1.0)),
-        (1, (6, 7, 8, 10), (4, 0, 0.0), (6, 4, 3.0)),
+        (1, (), (2, 0, 0.0), (3, 0, 0.0)),
+        (2, (), (2, 0, 0.0), (3, 0, 0.0)),
+        (3, (), (1, 0, 0.0), (3, 0, 0.0)),
+        (1, (5, 9), (2, 0, 0.0), (3, 2, 2.0)),
+        (1, (7, 9), (2, 0, 0.0), (3, 2, 4.0)),
         # One that begins in a window is that window's, as far as it goes.
-        (1, (4, 5), (4, 1, 2.0), (6, 1, 0.0)),
+        (2, (4, 6), (2, 1, 4.0), (3, 1, 0.0)),
         (0, (), (0, 0, 0.0), (0, 0, 0.0)),
     ],
-    ids=["all answered", "from the third on", "two failed", "three in a row", "over the border", "never answered"],
+    ids=["all answered", "of the other events", "from the third on", "two failed", "two in a row", "over the border", "never answered"],
 )
 def test_queries(first: int, failed: tuple[int, ...], before: tuple[Any, ...], during: tuple[Any, ...]) -> None:
-    found = counting.queries(RUN, WINDOWS, "mimir-queries", first, dict.fromkeys(failed, "timeout"))
+    found = counting.queries(RUN, WINDOWS, "mimir-queries-new", first, dict.fromkeys(failed, "timeout"))
     assert [(line.requests, line.failed, line.longest_outage_seconds) for line in found] == [before, during]
     assert [line.store for line in found] == ["mimir", "mimir"]
     assert [line.detail for line in found] == ["timeout" if line.failed else "" for line in found]
@@ -159,7 +160,7 @@ def test_queries(first: int, failed: tuple[int, ...], before: tuple[Any, ...], d
 )
 def test_limits_of_queries(requests: int, failed: int, longest: float, permitted: float | None, problem: str) -> None:
     reason = "timeout" if failed else ""
-    row = Result("loki-queries", "kill", "loki", "ok", requests=requests, failed=failed, longest_outage_seconds=longest, detail=reason)
+    row = Result("loki-queries-kept", "kill", "loki", "ok", requests=requests, failed=failed, longest_outage_seconds=longest, detail=reason)
     judged = results.judge(row, Window("kill", 1, outage=permitted))
     assert (judged.status, judged.detail) == ("failed", problem) if problem else ("ok", reason)
 
@@ -241,11 +242,11 @@ def test_each_profile_has_a_report_that_names_it(tmp_path: Path) -> None:
 
 
 def test_the_table_has_parts_of_their_own_for_queries_and_for_uploads() -> None:
-    asked = Result("mimir-queries", "kill", "mimir", "ok", requests=90, failed=2, longest_outage_seconds=0.4, detail="timeout")
+    asked = Result("mimir-queries-kept", "kill", "mimir", "ok", requests=90, failed=2, longest_outage_seconds=0.4, detail="timeout")
     text = report.table([line("remote-write"), asked, uploads.row("loki", 6, 6, 31.0)])
     events, queries, waited = text.split("\n\n")
     assert "longest gap" in events
-    assert queries.splitlines()[1].split() == ["kill", "mimir-queries", "90", "2", "0.4", "s", "ok", "timeout"]
+    assert queries.splitlines()[1].split() == ["kill", "mimir-queries-kept", "90", "2", "0.4", "s", "ok", "timeout"]
     assert waited.splitlines()[1].split() == ["storage-outage", "chunks", "6", "6", "0", "0", "31", "s", "ok"]
 
 
@@ -403,6 +404,9 @@ def test_the_generator_queries_the_stores_of_its_paths_through_their_services() 
     assert mimir.startswith("=mimir-queries=http://mimir.observability.svc.cluster.local:8080/prometheus/api/v1/query?query=count")
     assert prometheus.startswith("=prometheus-queries=http://prometheus.observability.svc.cluster.local:9090/api/v1/query?query=count")
     assert loki.startswith("=loki-queries=http://loki.observability.svc.cluster.local:3100/loki/api/v1/query_range?query=")
+    assert {f"{argument.split('=')[1]}-{kind}" for argument in (mimir, prometheus, loki) for kind in ("kept", "new")} == set(
+        results.QUERIES
+    )
     # The program takes several values with commas between them.
     assert not any("," in argument for argument in (mimir, prometheus, loki))
     assert [argument.split("=")[1] for argument in asked("scrape")] == ["mimir-queries", "prometheus-queries"]
