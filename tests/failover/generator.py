@@ -41,10 +41,7 @@ def queries(stack: Stack, identifier: str, paths: Sequence[str]) -> dict[str, st
         found = {"mimir": ("/prometheus/api/v1/query", latest), "prometheus": ("/api/v1/query", latest)}
     if OTLP_LOGS in paths:
         found["loki"] = ("/loki/api/v1/query_range", lines)
-    names = {store: name for name, store in QUERIES.items()}
-    return {
-        names[store]: f"{url(stack, store, 'http')}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)
-    }
+    return {f"{store}-queries": f"{url(stack, store)}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)}
 
 
 def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
