@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ NAMESPACE = "observability-failover"
 POD = "generator"
 _APP = "failover-generator"
 _PORT = catalogue.port("sample_application", "http")
+# Events until every replica has data of a run; an even number.
+_FIRST_DATA = 50
 _DNS = {"ndots": "2", "timeout": "2", "attempts": "4"}
 
 
@@ -39,10 +41,7 @@ def queries(stack: Stack, identifier: str, paths: Sequence[str]) -> dict[str, st
         found = {"mimir": ("/prometheus/api/v1/query", latest), "prometheus": ("/api/v1/query", latest)}
     if OTLP_LOGS in paths:
         found["loki"] = ("/loki/api/v1/query_range", lines)
-    names = {store: name for name, store in QUERIES.items()}
-    return {
-        names[store]: f"{url(stack, store, 'http')}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)
-    }
+    return {f"{store}-queries": f"{url(stack, store)}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)}
 
 
 def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
@@ -171,6 +170,20 @@ def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
     return True
 
 
+def accounts(queries: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, dict[int, str]]]:
+    """Return, by query, the event from which it counts, 0 for none, and those for which it failed, with the reason.
+
+    That is a little after the first answer with data: the other replicas have their first data at other moments.
+    """
+    return {
+        query["name"]: (
+            query["first"] and query["first"] + _FIRST_DATA,
+            {failure["number"]: failure["error"] for failure in query["failed"]},
+        )
+        for query in queries
+    }
+
+
 @dataclass
 class Generator:
     """The running generator. `status` is its own account of the events, see tools/sample_application. `cluster` is seen in NAMESPACE."""
@@ -235,11 +248,8 @@ class Generator:
         return Run(self.identifier, round(start.timestamp() * 1000), round(status["interval_seconds"] * 1000), self.number())
 
     def queries(self) -> dict[str, tuple[int, dict[int, str]]]:
-        """Return, by query, the first event for which it was answered with data, and those for which it failed, with the reason."""
-        return {
-            query["name"]: (int(query["first"]), {int(failure["number"]): str(failure["error"]) for failure in query["failed"]})
-            for query in self.status().get("queries", [])
-        }
+        """Return what `accounts` does of the queries so far."""
+        return accounts(self.status().get("queries", []))
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         answer = self.cluster.pod(POD, _PORT, path, method=method)

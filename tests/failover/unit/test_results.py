@@ -372,6 +372,20 @@ def test_the_generator_pushes_to_every_prometheus_replica_and_is_scraped() -> No
     assert (pod["spec"]["nodeName"], pod["spec"]["restartPolicy"]) == ("node-2", "Never")
 
 
+def test_queries_count_once_every_replica_has_data() -> None:
+    status = [
+        {"name": "mimir-queries-kept", "first": 7, "failed": [{"number": 9, "error": "no data"}, {"number": 91, "error": "timeout"}]},
+        {"name": "loki-queries-new", "first": 0, "failed": []},
+    ]
+    found = generator.accounts(status)
+    begun, failed = found["mimir-queries-kept"]
+    assert 9 < begun < 91
+    # It asks for every second event.
+    assert begun % 2 == 7 % 2
+    assert failed == {9: "no data", 91: "timeout"}
+    assert found["loki-queries-new"] == (0, {})
+
+
 def placed(name: str, node: str) -> dict[str, Any]:
     return {"metadata": {"labels": {"app.kubernetes.io/name": name}}, "spec": {"nodeName": node}}
 
