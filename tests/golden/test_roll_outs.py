@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue
-from ansible_collections.observability.stack.plugins.module_utils.stack.objects import roles, waves
+from ansible_collections.observability.stack.plugins.module_utils.stack.objects import plan, roles, waves
 
 from tests.golden.test_render import VARIANTS, render
 from tests.inventories import ROOT, stack
@@ -89,14 +89,22 @@ def test_a_run_applies_each_component_once_and_waits_for_its_wave() -> None:
         assert {name for name, row in catalogue.CATALOGUE.items() if row.backend and model.installs(name)} <= set(waves(model)["backends"])
 
 
-def test_the_playbook_waits_after_each_wave_for_its_stateful_sets() -> None:
-    (play,) = [play for play in yaml.safe_load((ROOT / "playbooks/site.yml").read_text()) if "observability.stack.preflight" in str(play)]
-    tasks = next(task["block"] for task in play["tasks"] if "block" in task)
-    steps = []
-    for task in tasks:
-        steps += [wave for wave in ("storage", "backends", "agents") if f"observability_waves.{wave} " in str(task.get("loop", ""))]
-        steps += ["wait"] if "StatefulSet" in task.get("observability.stack.wait_ready", {}).get("kinds", []) else []
-    assert steps == ["storage", "wait", "backends", "wait", "agents", "wait"]
+def test_a_run_waits_after_each_wave_for_its_stateful_sets() -> None:
+    model = stack(observability_profile="ha", object_storage_enabled=True, postgresql_enabled=True)
+    waves = [wave for wave in plan(model, roles(model), first=False) if "wait" in wave]
+    assert [wave["name"] for wave in waves] == ["storage", "backends", "agents"]
+    # Of no kind means of every kind.
+    assert all("StatefulSet" in wave["wait"].get("kinds", ["StatefulSet"]) for wave in waves)
+
+
+def test_the_playbook_ends_each_wave_with_its_wait() -> None:
+    tasks = yaml.safe_load((ROOT / "playbooks/tasks/wave.yml").read_text())
+    assert [next(name for name in task if "." in name) for task in tasks] == [
+        "ansible.builtin.include_role",
+        "observability.stack.wait_ready",
+    ]
+    assert tasks[0]["loop"] == "{{ wave.roles }}"
+    assert tasks[1]["when"] == "wave.wait is defined"
 
 
 # --- what replaces pods ---
