@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import inventories
-from tests.failover import counting, generator, report, results, session, uploads
+from tests.failover import counting, generator, queries, report, results, session, uploads
 from tests.failover.faults import FAULTS
 from tests.failover.log_faults import LOG_FAULTS
 from tests.failover.results import Result, Run, UnexpectedDataError, Window
@@ -377,7 +377,7 @@ def test_queries_count_once_every_replica_has_data() -> None:
         {"name": "mimir-queries-kept", "first": 7, "failed": [{"number": 9, "error": "no data"}, {"number": 91, "error": "timeout"}]},
         {"name": "loki-queries-new", "first": 0, "failed": []},
     ]
-    found = generator.accounts(status)
+    found = queries.accounts(status)
     begun, failed = found["mimir-queries-kept"]
     assert 9 < begun < 91
     # It asks for every second event.
@@ -398,7 +398,10 @@ def test_the_generator_is_where_prometheus_is_not() -> None:
 
 def test_only_the_generator_may_push_to_prometheus_and_query_the_stores_from_its_namespace() -> None:
     stack = inventories.stack(observability_namespace="monitoring")
-    found = {policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]: policy for policy in generator.policies(stack)}
+    found = {
+        policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]: policy
+        for policy in queries.policies(stack, generator.NAMESPACE, "failover")
+    }
     assert {name: [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] for name, policy in found.items()} == {
         "mimir": [8080], "prometheus": [9090], "loki": [3100],
     }  # fmt: skip
