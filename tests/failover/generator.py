@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,10 +28,10 @@ _PORT = catalogue.port("sample_application", "http")
 _DNS = {"ndots": "2", "timeout": "2", "attempts": "4"}
 
 
-def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
+def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str, addresses: Mapping[str, str]) -> dict[str, Any]:
     """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path.
 
-    It also queries the stores as often.
+    It also queries the stores, at the `addresses` of their Services, as often.
     """
     otlp = {name: url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
     arguments = [
@@ -42,7 +42,7 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         f"--otlp-http-endpoint={otlp['http']}",
         f"--paths={','.join(paths)}",
         *(f"--remote-write-url={address}" for address in replica_urls(stack, "prometheus", "/api/v1/write").values()),
-        *(f"--query={name}={address}" for name, address in queries.urls(stack, _APP, identifier, paths).items()),
+        *(f"--query={name}={address}" for name, address in queries.urls(_APP, identifier, paths, addresses).items()),
         *([f"--query-tenant={stack.tenant}"] if stack.tenant else []),
     ]
 
@@ -150,7 +150,7 @@ class Generator:
         if self.stack.network_policies:
             for policy in queries.policies(self.stack, NAMESPACE, _APP):
                 self.cluster.object("POST", self._policies, body=policy)
-        definition = pod(self.stack, self.identifier, node, paths, interval)
+        definition = pod(self.stack, self.identifier, node, paths, interval, queries.addresses(self.cluster, self.stack))
         # The service account of a new namespace comes a moment later; without it pods are rejected.
         wait(15, lambda: created(self.cluster, definition), "the generator cannot be made")
         wait(60, self._answers, lambda: f"the generator does not start: {self._reason()}")

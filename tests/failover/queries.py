@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue
-from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import url
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME, selector
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 
@@ -17,8 +17,10 @@ from tests.failover.results import OTLP_LOGS, PUSHED_METRICS, QUERIES, SCRAPE
 _FIRST_DATA = 50
 
 
-def urls(stack: Stack, application: str, identifier: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return a query for each store that has some of these paths, for what `application` sent in a run: name -> URL, through the Service.
+def urls(application: str, identifier: str, paths: Sequence[str], addresses: Mapping[str, str]) -> dict[str, str]:
+    """Return a query for each store that has some of these paths, for what `application` sent in a run: name -> URL.
+
+    `addresses`: of the Services of the stores.
 
     The program asks each of them over connections of both kinds, and names its accounts as QUERIES has them.
     """
@@ -29,7 +31,22 @@ def urls(stack: Stack, application: str, identifier: str, paths: Sequence[str]) 
         found = {"mimir": ("/prometheus/api/v1/query", latest), "prometheus": ("/api/v1/query", latest)}
     if OTLP_LOGS in paths:
         found["loki"] = ("/loki/api/v1/query_range", lines)
-    return {f"{store}-queries": f"{url(stack, store)}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)}
+    return {
+        f"{store}-queries": f"http://{addresses[store]}:{catalogue.port(store, 'http')}{path}?{urlencode(form)}"
+        for store, (path, form) in found.items()
+        if store in addresses
+    }
+
+
+def addresses(cluster: Cluster, stack: Stack) -> dict[str, str]:
+    """Return the address of each store's Service, which stays the same: a DNS server on a lost node is not the subject."""
+    found = {}
+    for store in dict.fromkeys(QUERIES.values()):
+        if stack.has(store):
+            service = cluster.object("GET", f"/api/v1/namespaces/{stack.namespace}/services/{catalogue.workload_name(store)}")
+            ip = str(service["spec"]["clusterIP"])
+            found[store] = f"[{ip}]" if ":" in ip else ip
+    return found
 
 
 def policies(stack: Stack, namespace: str, name: str) -> list[dict[str, Any]]:
