@@ -4,50 +4,34 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, kubernetes
 from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import replica_urls, url
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME, selector
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.rollouts import waiting_pods
 
-from tests.failover.results import OTLP_LOGS, PUSHED_METRICS, QUERIES, SCRAPE, Run
+from tests.failover import queries
+from tests.failover.results import Run
 from tests.failover.waiting import wait
 
 NAMESPACE = "observability-failover"
 POD = "generator"
 _APP = "failover-generator"
 _PORT = catalogue.port("sample_application", "http")
-# Events until every replica has data of a run; an even number.
-_FIRST_DATA = 50
 _DNS = {"ndots": "2", "timeout": "2", "attempts": "4"}
 
 
-def queries(stack: Stack, identifier: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return the queries of the run's latest events, one for each store that has some of these paths: name -> URL, through the Service.
-
-    The program asks each of them over connections of both kinds, and names its accounts as QUERIES has them.
-    """
-    latest = {"query": f'count({{run="{identifier}"}})'}
-    lines = {"query": f'{{service_name="{_APP}"}} |= "{identifier}"', "since": "5m", "limit": "1"}
-    found = {}
-    if set(paths) & {SCRAPE, *PUSHED_METRICS}:
-        found = {"mimir": ("/prometheus/api/v1/query", latest), "prometheus": ("/api/v1/query", latest)}
-    if OTLP_LOGS in paths:
-        found["loki"] = ("/loki/api/v1/query_range", lines)
-    return {f"{store}-queries": f"{url(stack, store)}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)}
-
-
-def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
+def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str, addresses: Mapping[str, str]) -> dict[str, Any]:
     """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path.
 
-    It also queries the stores as often.
+    It also queries the stores, at the `addresses` of their Services, as often.
     """
     otlp = {name: url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
     arguments = [
@@ -58,7 +42,7 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         f"--otlp-http-endpoint={otlp['http']}",
         f"--paths={','.join(paths)}",
         *(f"--remote-write-url={address}" for address in replica_urls(stack, "prometheus", "/api/v1/write").values()),
-        *(f"--query={name}={address}" for name, address in queries(stack, identifier, paths).items()),
+        *(f"--query={name}={address}" for name, address in queries.urls(_APP, identifier, paths, addresses).items()),
         *([f"--query-tenant={stack.tenant}"] if stack.tenant else []),
     ]
 
@@ -145,43 +129,10 @@ def remove_namespace(cluster: Cluster) -> None:
         wait(180, lambda: cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} is not removed")
 
 
-def policies(stack: Stack) -> list[dict[str, Any]]:
-    """Return the NetworkPolicies that let the generator push to Prometheus and query the stores: in the stack only its components do."""
-    sources = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}]
-    return [
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"name": f"{_APP}-{store}", "namespace": stack.namespace, "labels": {NAME: _APP}},
-            "spec": {
-                "podSelector": {"matchLabels": selector(stack, store)},
-                "policyTypes": ["Ingress"],
-                "ingress": [{"from": sources, "ports": [{"port": catalogue.port(store, "http"), "protocol": "TCP"}]}],
-            },
-        }
-        for store in dict.fromkeys(QUERIES.values())
-        if stack.has(store)
-    ]
-
-
 def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
     """Create a pod, and return that it was."""
     cluster.create_pod(definition)
     return True
-
-
-def accounts(queries: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, dict[int, str]]]:
-    """Return, by query, the event from which it counts, 0 for none, and those for which it failed, with the reason.
-
-    That is a little after the first answer with data: the other replicas have their first data at other moments.
-    """
-    return {
-        query["name"]: (
-            query["first"] and query["first"] + _FIRST_DATA,
-            {failure["number"]: failure["error"] for failure in query["failed"]},
-        )
-        for query in queries
-    }
 
 
 @dataclass
@@ -197,9 +148,9 @@ class Generator:
         make_namespace(self.cluster)
         self._remove_policies()
         if self.stack.network_policies:
-            for policy in policies(self.stack):
+            for policy in queries.policies(self.stack, NAMESPACE, _APP):
                 self.cluster.object("POST", self._policies, body=policy)
-        definition = pod(self.stack, self.identifier, node, paths, interval)
+        definition = pod(self.stack, self.identifier, node, paths, interval, queries.addresses(self.cluster, self.stack))
         # The service account of a new namespace comes a moment later; without it pods are rejected.
         wait(15, lambda: created(self.cluster, definition), "the generator cannot be made")
         wait(60, self._answers, lambda: f"the generator does not start: {self._reason()}")
@@ -214,7 +165,7 @@ class Generator:
         return f"/apis/networking.k8s.io/v1/namespaces/{self.stack.namespace}/networkpolicies"
 
     def _remove_policies(self) -> None:
-        for policy in policies(self.stack):
+        for policy in queries.policies(self.stack, NAMESPACE, _APP):
             self.cluster.request("DELETE", f"{self._policies}/{policy['metadata']['name']}")
 
     def _answers(self) -> bool:
@@ -248,8 +199,8 @@ class Generator:
         return Run(self.identifier, round(start.timestamp() * 1000), round(status["interval_seconds"] * 1000), self.number())
 
     def queries(self) -> dict[str, tuple[int, dict[int, str]]]:
-        """Return what `accounts` does of the queries so far."""
-        return accounts(self.status().get("queries", []))
+        """Return what `queries.accounts` does of the queries so far."""
+        return queries.accounts(self.status().get("queries", []))
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         answer = self.cluster.pod(POD, _PORT, path, method=method)

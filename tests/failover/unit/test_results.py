@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import inventories
-from tests.failover import counting, generator, report, results, session, uploads
+from tests.failover import counting, generator, queries, report, results, session, uploads
 from tests.failover.faults import FAULTS
 from tests.failover.log_faults import LOG_FAULTS
 from tests.failover.results import Result, Run, UnexpectedDataError, Window
@@ -363,7 +363,7 @@ def test_everything_is_read_although_an_answer_is_limited(times: list[int], limi
 
 
 def test_the_generator_pushes_to_every_prometheus_replica_and_is_scraped() -> None:
-    pod = generator.pod(inventories.stack(), "failover-1", "node-2", ["scrape", "remote-write"], "200ms")
+    pod = generator.pod(inventories.stack(), "failover-1", "node-2", ["scrape", "remote-write"], "200ms", {})
     (container,) = pod["spec"]["containers"]
     urls = [argument.partition("=")[2] for argument in container["args"] if argument.startswith("--remote-write-url=")]
     assert urls == [f"http://prometheus-{n}.prometheus-headless.observability.svc.cluster.local:9090/api/v1/write" for n in (0, 1)]
@@ -377,7 +377,7 @@ def test_queries_count_once_every_replica_has_data() -> None:
         {"name": "mimir-queries-kept", "first": 7, "failed": [{"number": 9, "error": "no data"}, {"number": 91, "error": "timeout"}]},
         {"name": "loki-queries-new", "first": 0, "failed": []},
     ]
-    found = generator.accounts(status)
+    found = queries.accounts(status)
     begun, failed = found["mimir-queries-kept"]
     assert 9 < begun < 91
     # It asks for every second event.
@@ -398,7 +398,10 @@ def test_the_generator_is_where_prometheus_is_not() -> None:
 
 def test_only_the_generator_may_push_to_prometheus_and_query_the_stores_from_its_namespace() -> None:
     stack = inventories.stack(observability_namespace="monitoring")
-    found = {policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]: policy for policy in generator.policies(stack)}
+    found = {
+        policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]: policy
+        for policy in queries.policies(stack, generator.NAMESPACE, "failover")
+    }
     assert {name: [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] for name, policy in found.items()} == {
         "mimir": [8080], "prometheus": [9090], "loki": [3100],
     }  # fmt: skip
@@ -409,18 +412,20 @@ def test_only_the_generator_may_push_to_prometheus_and_query_the_stores_from_its
         assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": generator.NAMESPACE}}}]
 
 
-def test_the_generator_queries_the_stores_of_its_paths_through_their_services() -> None:
+def test_the_generator_queries_the_stores_of_its_paths_at_the_addresses_of_their_services() -> None:
+    addresses = {"mimir": "10.96.0.7", "prometheus": "10.96.0.8", "loki": "[fd00::9]"}
+
     def asked(*paths: str, **variables: Any) -> list[str]:
-        (container,) = generator.pod(inventories.stack(**variables), "failover-1", "node-2", paths, "200ms")["spec"]["containers"]
+        pod = generator.pod(inventories.stack(**variables), "failover-1", "node-2", paths, "200ms", addresses)
+        (container,) = pod["spec"]["containers"]
         return [argument.removeprefix("--query") for argument in container["args"] if argument.startswith("--query")]
 
     mimir, prometheus, loki = asked("remote-write", "otlp-logs")
-    assert mimir.startswith("=mimir-queries=http://mimir.observability.svc.cluster.local:8080/prometheus/api/v1/query?query=count")
-    assert prometheus.startswith("=prometheus-queries=http://prometheus.observability.svc.cluster.local:9090/api/v1/query?query=count")
-    assert loki.startswith("=loki-queries=http://loki.observability.svc.cluster.local:3100/loki/api/v1/query_range?query=")
-    assert {f"{argument.split('=')[1]}-{kind}" for argument in (mimir, prometheus, loki) for kind in ("kept", "new")} == set(
-        results.QUERIES
-    )
+    assert mimir.startswith("=mimir-queries=http://10.96.0.7:8080/prometheus/api/v1/query?query=count")
+    assert prometheus.startswith("=prometheus-queries=http://10.96.0.8:9090/api/v1/query?query=count")
+    assert loki.startswith("=loki-queries=http://[fd00::9]:3100/loki/api/v1/query_range?query=")
+    names = {argument.split("=")[1] for argument in (mimir, prometheus, loki)}
+    assert {f"{name}-{connections}" for name in names for connections in ("kept", "new")} == set(results.QUERIES)
     # The program takes several values with commas between them.
     assert not any("," in argument for argument in (mimir, prometheus, loki))
     assert [argument.split("=")[1] for argument in asked("scrape")] == ["mimir-queries", "prometheus-queries"]
