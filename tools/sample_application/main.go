@@ -186,18 +186,23 @@ func (o *options) check() error {
 
 // application is one run: a clock, and a queue for each path and target.
 type application struct {
-	identity identity
-	prefix   string
-	clock    *clock
-	scrape   bool
-	queues   []*queue
+	identity   identity
+	prefix     string
+	clock      *clock
+	scrape     bool
+	queues     []*queue
+	deliveries deliveries
 }
 
 func newApplication(o options, who identity, stdout io.Writer) *application {
 	a := &application{identity: who, prefix: o.prefix, clock: newClock(o.interval), scrape: slices.Contains(o.paths, pathScrape)}
 	add := func(path, target string, receiver deliverer) {
 		if slices.Contains(o.paths, path) {
-			a.queues = append(a.queues, &queue{path: path, target: target, clock: a.clock, receiver: receiver})
+			made := &queue{path: path, target: target, clock: a.clock, receiver: receiver}
+			if path != pathStdoutLogs {
+				made.deliveries = &a.deliveries
+			}
+			a.queues = append(a.queues, made)
 		}
 	}
 	base := strings.TrimRight(o.httpEndpoint, "/")
