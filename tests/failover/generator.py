@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -184,6 +185,13 @@ class Generator:
     def status(self) -> dict[str, Any]:
         """Return what the generator has sent so far."""
         return self._ask("GET", "/status")
+
+    def deliveries(self, after: int) -> list[dict[str, Any]]:
+        """Return each attempt to push an event, from the one after that sequence number on; see tools/sample_application."""
+        answer = self.cluster.pod(POD, _PORT, "/deliveries", query=[("after", str(after))])
+        if answer.status != 200:
+            raise ClusterError(f"the generator does not answer: {answer.excerpt()}")
+        return list(json.loads(answer.text))
 
     def stop(self, patience: float) -> dict[str, Any]:
         """End the events, wait until all are delivered, and return the last status.

@@ -141,6 +141,16 @@ class Cluster:
         with self._locked():
             self._load(self._nodes(), [image])
 
+    def tag_again(self, suffix: str) -> list[str]:
+        """Give every image that can be made a second reference on all nodes, with the suffix; return those references."""
+        with self._locked():
+            made = images.catalogue()
+            self._load(self._nodes(), made)
+            for machine in self._nodes():
+                for image in made:
+                    images.tag(image.reference, image.reference + suffix, node.socket(machine))
+            return [image.reference + suffix for image in made]
+
     def stop_node(self, name: str) -> None:
         """Kill everything on a node at once and cut its network: the node is lost."""
         machine = self._machine(name)
