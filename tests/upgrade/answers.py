@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,11 +20,16 @@ def wrong(expects: str, status: int, body: bytes, run: Mapping[str, Any], now: f
     if expects == "login":
         return "" if status == 401 else f"HTTP {status}, not 401"
     if status != 200:
-        return f"HTTP {status}: {body[:80].decode(errors='replace').strip()}"
+        return f"HTTP {status}: {_start(body)}"
     try:
         return _CONTENT[expects](json.loads(body), run, now)
     except (ValueError, LookupError, TypeError):
-        return f"not an answer of a query API: {body[:80].decode(errors='replace')}"
+        return f"not an answer of a query API: {_start(body)}"
+
+
+def _start(body: bytes) -> str:
+    """Return the first words of a body, without the tags of HTML."""
+    return " ".join(re.sub(r"<[^>]*>", " ", body[:300].decode(errors="replace")).split())[:80]
 
 
 def _metrics(answer: Mapping[str, Any], run: Mapping[str, Any], now: float) -> str:

@@ -110,7 +110,7 @@ def _drain(bed: Bed) -> None:
 def node_to_drain(environment: Environment) -> str:
     """Return the node with most pods of the stack, which is not that of the generator."""
     nodes = [pod["spec"].get("nodeName", "") for pod in environment.pods()]
-    others = sorted({node["metadata"]["name"] for node in environment.cluster.nodes()} - {environment.generator_node})
+    others: list[str] = sorted({node["metadata"]["name"] for node in environment.cluster.nodes()} - {environment.generator_node})
     return max(others, key=nodes.count)
 
 
