@@ -11,9 +11,9 @@ from tests.upgrade.results import Row
 
 
 def merged(before: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return the rows of a report with new ones in place of those of the same profile and event."""
-    new = {(row.profile, row.event) for row in rows}
-    return [row for row in before if (row["profile"], row["event"]) not in new] + [row.to_dict() for row in rows]
+    """Return the rows of a report with new ones in place of those of the same profile, event and component."""
+    new = {(row.profile, row.event, row.component) for row in rows}
+    return [row for row in before if (row["profile"], row["event"], row["component"]) not in new] + [row.to_dict() for row in rows]
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

@@ -125,12 +125,16 @@ def measured(row: Row, requests: Sequence[Request]) -> Row:
 
 
 def judge(row: Row, data: Data | None, rules: Rules) -> Row:
-    """Return the row with its data and its status: `ok`, `failed`, `outage` (of a single replica) or `control` (the failure was found)."""
+    """Return the row with its data and its status.
+
+    `ok`, `failed`, `outage` (failures that are allowed: of a single replica, or of a lost node) or `control`: what a negative control had
+    to show.
+    """
     if data is not None:
         row = dataclasses.replace(row, lost=data.lost, duplicated=data.duplicated, scrapes_lost=data.scrapes_lost)
     problems, status = list(_problems(row, data, rules)), "ok"
-    if row.failed and not problems:
-        status = "control" if rules.control == row.component else "outage"
+    if (row.failed or row.lost) and not problems:
+        status = "control" if rules.control else "outage"
     detail = "; ".join([*problems, *([row.detail] if row.detail else [])])
     return dataclasses.replace(row, status="failed" if problems else status, detail=detail)
 
@@ -138,13 +142,15 @@ def judge(row: Row, data: Data | None, rules: Rules) -> Row:
 def _problems(row: Row, data: Data | None, rules: Rules) -> Iterable[str]:
     if row.requests is not None and row.requests < _FEWEST:
         yield f"only {row.requests} requests: nothing was measured"
-    if rules.control == row.component:
-        if not row.failed:
+    if rules.control:
+        # What else it breaks is what makes it unsafe.
+        if rules.control == row.component and not row.failed:
             yield "negative control: no request failed, so the client does not see an outage"
-    elif rules.node_lost:
+        return
+    if rules.node_lost:
         if row.replicas > 1 and (row.longest_outage_ms or 0) > NODE_LOSS_OUTAGE * 1000:
             yield f"no good answer for {(row.longest_outage_ms or 0) / 1000:.1f} s, expected: at most {NODE_LOSS_OUTAGE:.0f} s"
-    elif row.failed and row.replicas != 1 and not rules.control:
+    elif row.failed and row.replicas != 1:
         yield f"{row.failed} requests failed, expected: none with {row.replicas} replicas"
     if data is not None and data.lost:
         yield f"{data.lost} lost, expected: none"

@@ -83,6 +83,8 @@ def test_a_negative_control_has_to_find_the_failure() -> None:
     found = judge(row(2, failed=3, component="prometheus"), Data(), CONTROL)
     assert (found.status, found.failed) == ("control", 3)
     missed = judge(row(2, component="prometheus"), Data(), CONTROL)
+    beside = judge(row(1, failed=3), Data(lost=4), CONTROL)
+    assert (beside.status, beside.lost) == ("control", 4)
     assert (missed.status, missed.detail) == ("failed", "negative control: no request failed, so the client does not see an outage")
 
 
@@ -104,8 +106,14 @@ def test_a_report_keeps_what_other_runs_have_measured(tmp_path: Path) -> None:
     path = tmp_path / "reports/upgrade.json"
     report.write(path, [Row("single", "mimir", "image", "ok"), Row("single", "loki", "drain", "ok")])
     report.write(path, [Row("ha", "mimir", "image", "ok"), Row("single", "mimir", "image", "outage")])
+    report.write(path, [not_tested("single", "alloy", "drain", "no binary")])
     found = [(item["profile"], item["component"], item["event"], item["status"]) for item in json.loads(path.read_text())]
-    assert found == [("single", "loki", "drain", "ok"), ("ha", "mimir", "image", "ok"), ("single", "mimir", "image", "outage")]
+    assert found == [
+        ("single", "loki", "drain", "ok"),
+        ("ha", "mimir", "image", "ok"),
+        ("single", "mimir", "image", "outage"),
+        ("single", "alloy", "drain", "not tested"),
+    ]
 
 
 def test_a_row_has_the_keys_that_are_promised() -> None:
