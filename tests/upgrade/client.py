@@ -74,22 +74,35 @@ def ask(connection: _Connection, target: Mapping[str, Any], run: Mapping[str, An
     return f"{problem} (server: {answer.headers.get('server', 'none')})"[:300] if problem else ""
 
 
+def _record(connection: _Connection, plan: Mapping[str, Any], target: Mapping[str, Any], kept: bool) -> None:
+    """Send one request, and write down what became of it."""
+    start, began = time.time(), time.monotonic()
+    error = ask(connection, target, plan["run"])
+    seconds = time.monotonic() - began
+    line = json.dumps({"component": target["component"], "kept": kept, "start": start, "seconds": round(seconds, 4), "error": error})
+    with _WRITING:
+        print(line, flush=True)
+
+
+def _over_new(plan: Mapping[str, Any], target: Mapping[str, Any], context: ssl.SSLContext) -> None:
+    connection = _Connection(plan, target["host"], context)
+    _record(connection, plan, target, kept=False)
+    connection.close()
+
+
 def _repeat(plan: Mapping[str, Any], target: Mapping[str, Any], kept: bool, context: ssl.SSLContext, delay: float) -> None:
+    """Send a request per interval until the end: over one connection one after the other, over new ones also while others wait."""
     connection = _Connection(plan, target["host"], context)
     due = time.monotonic() + delay
     while not _STOP.wait(max(due - time.monotonic(), 0)):
         # What an answer that took long has held up is not sent in a burst.
         due = max(due + plan["interval"], time.monotonic())
-        if not kept or connection.ended():
-            connection.close()
-        start, began = time.time(), time.monotonic()
-        error = ask(connection, target, plan["run"])
-        seconds = time.monotonic() - began
-        with _WRITING:
-            print(
-                json.dumps({"component": target["component"], "kept": kept, "start": start, "seconds": round(seconds, 4), "error": error}),
-                flush=True,
-            )
+        if kept:
+            if connection.ended():
+                connection.close()
+            _record(connection, plan, target, kept=True)
+        else:
+            threading.Thread(target=_over_new, args=(plan, target, context)).start()
     connection.close()
 
 
