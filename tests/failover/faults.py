@@ -171,7 +171,7 @@ def _lose_node(environment: Environment) -> int:
     node, elected = environment.node_to_lose(), environment.elected()
     there = sorted(pod["metadata"]["name"] for pod in environment.pods() if pod["spec"].get("nodeName") == node)
     environment.say(f"  node {node} is lost for {_NODE_LOST_FOR:.0f} s, with {', '.join(there)}")
-    stop, start = NODE_COMMANDS[environment.provider]
+    stop, start = _NODE_COMMANDS[environment.provider]
     try:
         _command(stop, node)
         time.sleep(_NODE_LOST_FOR)
@@ -180,7 +180,7 @@ def _lose_node(environment: Environment) -> int:
     return int(elected in there)
 
 
-NODE_COMMANDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+_NODE_COMMANDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "lab": ([sys.executable, "-m", "tools.lab", "node-stop"], [sys.executable, "-m", "tools.lab", "node-start"]),
     "kind": (["docker", "kill"], ["docker", "start"]),
 }
@@ -202,7 +202,7 @@ def needs(component: str) -> Callable[[Environment], str]:
 
 
 def _needs_node(environment: Environment) -> str:
-    if environment.provider not in NODE_COMMANDS:
+    if environment.provider not in _NODE_COMMANDS:
         return "no node of a cluster of your own is stopped"
     return "" if environment.node_to_lose() else "no node with Prometheus or a collector that can be spared"
 
