@@ -52,7 +52,7 @@ verify: $(VENV)/ready ## Verifies every connection again.
 	ansible-playbook playbooks/verify.yml -i $(INVENTORY) -e @build/provider.yml
 
 .PHONY: failover
-failover: $(VENV)/ready ## Counts every event on every path while faults happen; about an hour.
+failover: $(VENV)/ready ## Counts every event on every path while faults happen; about an hour. PROFILE=ha: the faults of that profile.
 	molecule test --scenario-name failover
 
 .PHONY: upgrade-test

@@ -10,7 +10,7 @@ from ansible_collections.observability.stack.plugins.module_utils.cluster import
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import port
 from ansible_collections.observability.stack.plugins.module_utils.verify.stores import exposition
 
-from tests.failover.faults import Environment
+from tests.failover.environment import Environment
 
 _CPU = "alloy_resources_process_cpu_seconds_total"
 _MEMORY = "alloy_resources_process_resident_memory_bytes"

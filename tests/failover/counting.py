@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.failover.results import LOST_PER_KILL, SCRAPE, STORES, Result, Run, UnexpectedDataError, Window, expected
+from tests.failover.results import LOST_PER_KILL, QUERIES, SCRAPE, STORES, Result, Run, UnexpectedDataError, Window, expected
 
 # How much earlier than a whole interval a scrape may come, as a part of it: timers are late on a busy machine.
 _JITTER = 0.02
@@ -112,6 +112,39 @@ def scrapes(run: Run, windows: Sequence[Window], times: Sequence[int], interval:
             duplicated=more[index],
             longest_gap_seconds=gaps[index] / 1000,
             scrapes_lost=lost[index],
+        )
+        for index, window in enumerate(windows)
+    ]
+
+
+def queries(run: Run, windows: Sequence[Window], path: str, first: int, failed: Mapping[int, str]) -> list[Result]:
+    """Return the results of the queries to one store, one per event; `failed`: number of the event -> reason.
+
+    They count from the `first` that was answered with data, 0 when none was. `longest_outage_seconds` is the longest time in which none of
+    those that were sent was answered, in the window of the first of them. `detail` has the first reason.
+    """
+    asked, wrong, longest = Counter[int](), Counter[int](), Counter[int]()
+    reasons: dict[int, str] = {}
+    row = 0
+    for number in range(first or run.last + 1, run.last + 1):
+        window = _by_window(windows, number)
+        asked[window] += 1
+        row = row + 1 if number in failed else 0
+        if row:
+            wrong[window] += 1
+            reasons.setdefault(window, failed[number])
+            began = _by_window(windows, number - row + 1)
+            longest[began] = max(longest[began], row * run.interval)
+    return [
+        Result(
+            path=path,
+            fault=window.fault,
+            store=QUERIES[path],
+            status="ok",
+            requests=asked[index],
+            failed=wrong[index],
+            longest_outage_seconds=longest[index] / 1000,
+            detail=reasons.get(index, ""),
         )
         for index, window in enumerate(windows)
     ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, kubernetes
@@ -18,7 +18,7 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.labels i
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.rollouts import waiting_pods
 
-from tests.failover.results import Run
+from tests.failover.results import OTLP_LOGS, PUSHED_METRICS, QUERIES, SCRAPE, Run
 from tests.failover.waiting import wait
 
 NAMESPACE = "observability-failover"
@@ -27,8 +27,26 @@ _APP = "failover-generator"
 _PORT = catalogue.port("sample_application", "http")
 
 
+def queries(stack: Stack, identifier: str, paths: Sequence[str]) -> dict[str, str]:
+    """Return the queries of the run's latest events, one for each store that has some of these paths: name -> URL, through the Service."""
+    latest = {"query": f'count({{run="{identifier}"}})'}
+    lines = {"query": f'{{service_name="{_APP}"}} |= "{identifier}"', "since": "5m", "limit": "1"}
+    found = {}
+    if set(paths) & {SCRAPE, *PUSHED_METRICS}:
+        found = {"mimir": ("/prometheus/api/v1/query", latest), "prometheus": ("/api/v1/query", latest)}
+    if OTLP_LOGS in paths:
+        found["loki"] = ("/loki/api/v1/query_range", lines)
+    names = {store: name for name, store in QUERIES.items()}
+    return {
+        names[store]: f"{url(stack, store, 'http')}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)
+    }
+
+
 def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
-    """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path."""
+    """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path.
+
+    It also queries the stores as often.
+    """
     otlp = {name: url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
     arguments = [
         f"--run-id={identifier}",
@@ -38,6 +56,8 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         f"--otlp-http-endpoint={otlp['http']}",
         f"--paths={','.join(paths)}",
         *(f"--remote-write-url={address}" for address in replica_urls(stack, "prometheus", "/api/v1/write").values()),
+        *(f"--query={name}={address}" for name, address in queries(stack, identifier, paths).items()),
+        *([f"--query-tenant={stack.tenant}"] if stack.tenant else []),
     ]
 
     def field(name: str, path: str) -> dict[str, Any]:
@@ -121,20 +141,23 @@ def remove_namespace(cluster: Cluster) -> None:
         wait(180, lambda: cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} is not removed")
 
 
-def remote_write_policy(stack: Stack) -> dict[str, Any]:
-    """Return the NetworkPolicy that lets the generator push to Prometheus: in the stack only Alloy does, from the stack's own namespace."""
+def policies(stack: Stack) -> list[dict[str, Any]]:
+    """Return the NetworkPolicies that let the generator push to Prometheus and query the stores: in the stack only its components do."""
     sources = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}]
-    ports = [{"port": catalogue.port("prometheus", "http"), "protocol": "TCP"}]
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": _APP, "namespace": stack.namespace, "labels": {NAME: _APP}},
-        "spec": {
-            "podSelector": {"matchLabels": selector(stack, "prometheus")},
-            "policyTypes": ["Ingress"],
-            "ingress": [{"from": sources, "ports": ports}],
-        },
-    }
+    return [
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": f"{_APP}-{store}", "namespace": stack.namespace, "labels": {NAME: _APP}},
+            "spec": {
+                "podSelector": {"matchLabels": selector(stack, store)},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"from": sources, "ports": [{"port": catalogue.port(store, "http"), "protocol": "TCP"}]}],
+            },
+        }
+        for store in QUERIES.values()
+        if stack.has(store)
+    ]
 
 
 def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
@@ -154,26 +177,27 @@ class Generator:
     def start(self, node: str, paths: Sequence[str], interval: str) -> None:
         """Start the pod, in place of any that a run before has left, and wait until it answers."""
         make_namespace(self.cluster)
-        self._remove_policy()
+        self._remove_policies()
         if self.stack.network_policies:
-            policy = remote_write_policy(self.stack)
-            self.cluster.object("POST", self._policies, body=policy)
+            for policy in policies(self.stack):
+                self.cluster.object("POST", self._policies, body=policy)
         definition = pod(self.stack, self.identifier, node, paths, interval)
         # The service account of a new namespace comes a moment later; without it pods are rejected.
         wait(15, lambda: created(self.cluster, definition), "the generator cannot be made")
         wait(60, self._answers, lambda: f"the generator does not start: {self._reason()}")
 
     def remove(self) -> None:
-        """Remove the namespace with everything in it and the policy, and wait until it is gone."""
-        self._remove_policy()
+        """Remove the namespace with everything in it and the policies, and wait until it is gone."""
+        self._remove_policies()
         remove_namespace(self.cluster)
 
     @property
     def _policies(self) -> str:
         return f"/apis/networking.k8s.io/v1/namespaces/{self.stack.namespace}/networkpolicies"
 
-    def _remove_policy(self) -> None:
-        self.cluster.request("DELETE", f"{self._policies}/{_APP}")
+    def _remove_policies(self) -> None:
+        for policy in policies(self.stack):
+            self.cluster.request("DELETE", f"{self._policies}/{policy['metadata']['name']}")
 
     def _answers(self) -> bool:
         return self.cluster.pod(POD, _PORT, "/healthz").status == 200
@@ -211,6 +235,13 @@ class Generator:
         status = self.status()
         start = datetime.fromisoformat(status["started"])
         return Run(self.identifier, round(start.timestamp() * 1000), round(status["interval_seconds"] * 1000), self.number())
+
+    def queries(self) -> dict[str, tuple[int, dict[int, str]]]:
+        """Return, by query, the first event for which it was answered with data, and those for which it failed, with the reason."""
+        return {
+            query["name"]: (int(query["first"]), {int(failure["number"]): str(failure["error"]) for failure in query["failed"]})
+            for query in self.status().get("queries", [])
+        }
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         answer = self.cluster.pod(POD, _PORT, path, method=method)

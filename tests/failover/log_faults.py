@@ -5,12 +5,10 @@ Each fault has writers of its own, so that the events of the other faults stay w
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import workload_name
@@ -18,7 +16,8 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.catalogu
 from tests.failover import counting
 from tests.failover.alloy_usage import Meter
 from tests.failover.counting import Cost
-from tests.failover.faults import Environment, needs
+from tests.failover.environment import Environment
+from tests.failover.faults import needs
 from tests.failover.generator import NAMESPACE, make_namespace, remove_namespace
 from tests.failover.results import LOG_FILES, Result
 from tests.failover.stores import Stores
@@ -88,12 +87,6 @@ def _select_nodes(environment: Environment, selector: Mapping[str, str | None]) 
 
 
 _KILLS = 3
-# Kills every process of a name in the pod with a UID, as the runtime's control groups have it (cgroupfs and systemd drivers).
-_KILL = (
-    'for p in /proc/[0-9]*; do if [ "$(cat $p/comm 2>/dev/null)" = "$1" ] && grep -q "$2\\|$3" $p/cgroup 2>/dev/null; '
-    "then kill -9 ${p#/proc/}; fi; done"
-)
-_SHELLS: dict[str, Callable[[str], list[str]]] = {"lab": lambda _: [], "kind": lambda node: ["docker", "exec", node]}
 
 
 def _kill_alloy(writers: Writers) -> int:
@@ -101,24 +94,11 @@ def _kill_alloy(writers: Writers) -> int:
     environment = writers.environment
     for _ in range(_KILLS):
         time.sleep(10)
-        pod = next(pod for pod in environment.pods("alloy") if pod["spec"]["nodeName"] == writers.node)
-        uid, before = pod["metadata"]["uid"], _restarts(pod)
-        environment.say(f"  SIGKILL for Alloy on {writers.node}")
-        shell = _SHELLS[environment.provider](writers.node)
-        subprocess.run([*shell, "sh", "-c", _KILL, "sh", "alloy", uid, uid.replace("-", "_")], check=False)
-        # The pause before a restart grows from 10 s to 5 minutes.
-        wait(330, lambda before=before: _restarts(_alloy(environment, writers.node)) > before, "Alloy was not killed")  # type: ignore[misc]
+        pods = environment.pods("alloy")
+        environment.kill("alloy", next(pod["metadata"]["name"] for pod in pods if pod["spec"]["nodeName"] == writers.node))
         environment.wait_until_ready()
     writers.ended()
     return _KILLS
-
-
-def _alloy(environment: Environment, node: str) -> dict[str, Any]:
-    return next(pod for pod in environment.pods("alloy") if pod["spec"]["nodeName"] == node)
-
-
-def _restarts(pod: Mapping[str, Any]) -> int:
-    return sum(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
 
 
 def _delete_writers(writers: Writers) -> int:
@@ -133,7 +113,7 @@ def _needs_files(environment: Environment) -> str:
 
 
 def _needs_processes(environment: Environment) -> str:
-    return _needs_files(environment) or ("" if environment.provider in _SHELLS else "no process of a cluster of your own is killed")
+    return _needs_files(environment) or ("" if environment.can_kill_processes else "no process of a cluster of your own is killed")
 
 
 @dataclass(frozen=True)

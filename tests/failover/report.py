@@ -9,27 +9,42 @@ from pathlib import Path
 from tests.failover.results import Result
 
 
-def write(path: Path, results: Sequence[Result]) -> None:
+def path(directory: Path, profile: str) -> Path:
+    """Return the report of a profile; each has its own."""
+    return directory / ("failover.json" if profile == "single" else f"failover-{profile}.json")
+
+
+def write(path: Path, profile: str, results: Sequence[Result]) -> None:
     """Write the results as a JSON list, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(json.dumps([result.to_dict() for result in results], indent=2) + "\n")
+    draft.write_text(json.dumps([{"profile": profile, **result.to_dict()} for result in results], indent=2) + "\n")
     draft.rename(path)
 
 
 def table(results: Sequence[Result]) -> str:
     """Return the results as a table; the paths and the faults that were not tested follow, one line per reason."""
     tested = [row for row in results if row.status != "not tested"]
-    events = [row for row in tested if row.longest_gap_seconds is not None]
-    files = [row for row in tested if row.longest_gap_seconds is None]
+    kinds = {kind: [row for row in tested if _kind(row) == kind] for kind in ("events", "queries", "uploads", "files")}
     tables = []
-    if events or not files:
+    if kinds["events"] or not tested:
         head: tuple[str, ...] = ("fault", "path", "sent", "stored", "lost", "duplicated", "longest gap", "", "")
-        rows = [(row.fault, row.path, *_counts(row), f"{row.longest_gap_seconds:.1f} s", row.status, row.detail) for row in events]
+        rows = [(row.fault, row.path, *_counts(row), f"{row.longest_gap_seconds:.1f} s", row.status, row.detail) for row in kinds["events"]]
         tables.append(_aligned(head, rows))
-    if files:
+    if kinds["queries"]:
+        head = ("fault", "path", "requests", "failed", "longest outage", "", "")
+        rows = [
+            (row.fault, row.path, str(row.requests), str(row.failed), f"{row.longest_outage_seconds:.1f} s", row.status, row.detail)
+            for row in kinds["queries"]
+        ]
+        tables.append(_aligned(head, rows))
+    if kinds["uploads"]:
+        head = ("fault", "path", "waiting", "uploaded", "lost", "duplicated", "behind", "", "")
+        rows = [(row.fault, row.path, *_counts(row), f"{row.seconds_behind:.0f} s", row.status, row.detail) for row in kinds["uploads"]]
+        tables.append(_aligned(head, rows))
+    if kinds["files"]:
         head = ("fault", "path", "sent", "stored", "lost", "duplicated", "MB", "behind", "CPU s per 100 MB", "peak memory", "", "")
-        rows = [(row.fault, row.path, *_counts(row), *_costs(row), row.status, row.detail) for row in files]
+        rows = [(row.fault, row.path, *_counts(row), *_costs(row), row.status, row.detail) for row in kinds["files"]]
         tables.append(_aligned(head, rows))
     lines = [text for table in tables for text in (*table, "")][:-1]
     faults = {row.fault for row in tested}
@@ -46,6 +61,15 @@ def summary(results: Sequence[Result]) -> str:
     failed = sum(row.status == "failed" for row in results)
     tested = sum(row.status != "not tested" for row in results)
     return f"{tested - failed} passed, {failed} failed, {len(results) - tested} not tested"
+
+
+def _kind(row: Result) -> str:
+    """Return in which table a row is, by the figures that it has."""
+    if row.longest_gap_seconds is not None:
+        return "events"
+    if row.requests is not None:
+        return "queries"
+    return "uploads" if row.megabytes is None else "files"
 
 
 def _counts(row: Result) -> tuple[str, ...]:

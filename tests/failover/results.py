@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ LOG_FILES = "log-files"
 LOST_PER_KILL = 100
 # Metrics in Mimir and in each Prometheus replica, logs in Loki.
 STORES = {SCRAPE: "mimir", **dict.fromkeys(PUSHED_METRICS, "mimir"), TAILED_LOGS: "loki", OTLP_LOGS: "loki"}
+# Answers of the stores to queries during the faults, and what the stores had to keep while their object storage was unavailable.
+QUERIES = {f"{store}-queries": store for store in ("mimir", "prometheus", "loki")}
+UPLOADS = {"mimir": "blocks", "loki": "chunks"}
 # Duplicates that an election may leave in the scraped series: one when the replica changes, one when it changes back.
 _ELECTION_DUPLICATES = 2
 
@@ -42,12 +46,14 @@ class Run:
 class Window:
     """The part of a run that belongs to one fault: from event `first` to the first one of the next window.
 
-    `elected_deaths`: how often the fault ended the Prometheus replica whose scrapes Mimir kept.
+    `elected_deaths`: how often the fault ended the Prometheus replica whose scrapes Mimir kept. `outage`: for how many seconds queries may
+    fail; 0 for none of them, None for any time.
     """
 
     fault: str
     first: int
     elected_deaths: int = 0
+    outage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,9 @@ class Result:
     longest_gap_seconds: float | None = None
     scrapes_lost: int | None = None
     replicas_differ: int | None = None
+    requests: int | None = None
+    failed: int | None = None
+    longest_outage_seconds: float | None = None
     megabytes: float | None = None
     kills: int | None = None
     seconds_behind: float | None = None
@@ -75,9 +84,18 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return the row as the report has it: figures of some paths only where they mean something."""
         optional = (
-            "scrapes_lost", "replicas_differ", "megabytes", "kills", "seconds_behind", "cpu_seconds_per_megabyte", "peak_memory_megabytes",
+            "scrapes_lost", "replicas_differ", "requests", "failed", "longest_outage_seconds",
+            "megabytes", "kills", "seconds_behind", "cpu_seconds_per_megabyte", "peak_memory_megabytes",
         )  # fmt: skip
         return {key: value for key, value in dataclasses.asdict(self).items() if value is not None or key not in optional}
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a fault did: how often the elected Prometheus replica ended, and rows of the report that only this fault has."""
+
+    elected_deaths: int = 0
+    rows: tuple[Result, ...] = ()
 
 
 def not_tested(path: str, fault: str, reason: str) -> Result:
@@ -85,28 +103,45 @@ def not_tested(path: str, fault: str, reason: str) -> Result:
     return Result(path, fault, STORES.get(path, "loki"), "not tested", detail=reason)
 
 
+def _queries(result: Result, outage: float | None) -> Iterator[str]:
+    """Give what is wrong with the answers to queries; `outage` as in a Window."""
+    if not result.requests:
+        yield "no query was answered"
+    elif outage == 0 and result.failed:
+        yield f"{result.failed} failed, expected: none"
+    elif outage is not None and (result.longest_outage_seconds or 0) > outage:
+        yield f"no answer for {result.longest_outage_seconds:.1f} s, expected: at most {outage:g} s"
+
+
 def limits(path: str, elected_deaths: int) -> dict[str, tuple[str, int]]:
     """Return, for a path, the figures of a result that are limited: name in the result -> (text of the message, limit).
 
     Pushed metrics and OTLP logs: nothing lost, nothing duplicated, the same in every Prometheus replica. Tailed logs: nothing lost. Scraped
-    series: at most one scrape lost for each time that the elected replica ended.
+    series: at most one scrape lost for each time that the elected replica ended. Blocks and chunks: all uploaded.
     """
     if path == SCRAPE:
         return {"scrapes_lost": ("scrapes lost", elected_deaths), "duplicated": ("duplicated", _ELECTION_DUPLICATES)}
+    if path in UPLOADS.values():
+        return {"lost": ("not uploaded", 0)}
     found = {"lost": ("lost", 0), "replicas_differ": ("not the same in every Prometheus replica", 0)}
     return found if path == TAILED_LOGS else {**found, "duplicated": ("duplicated", 0)}
 
 
 def judge(result: Result, window: Window) -> Result:
     """Return the result with the limits that it exceeds: `status` is `failed` then, and `detail` says why."""
-    problems = []
-    for name, (text, limit) in limits(result.path, window.elected_deaths).items():
+    problems = list(_queries(result, window.outage) if result.path in QUERIES else _counts(result, window.elected_deaths))
+    # Of a failed query the reason is there already.
+    detail = "; ".join([*problems, *filter(None, [result.detail])])
+    return dataclasses.replace(result, status="failed" if problems else result.status, detail=detail)
+
+
+def _counts(result: Result, elected_deaths: int) -> Iterator[str]:
+    for name, (text, limit) in limits(result.path, elected_deaths).items():
         figure = getattr(result, name)
         if figure is not None and figure > limit:
-            problems.append(f"{figure} {text}, expected: {expected(limit)}")
+            yield f"{figure} {text}, expected: {expected(limit)}"
     if result.sent == 0:
-        problems.append("nothing was sent")
-    return dataclasses.replace(result, status="failed", detail="; ".join(problems)) if problems else result
+        yield "nothing was sent"
 
 
 def expected(limit: int) -> str:

@@ -10,7 +10,7 @@ from ansible_collections.observability.stack.plugins.module_utils.cluster import
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME
 from ansible_collections.observability.stack.plugins.module_utils.stack.rollouts import waiting_pods
 
-from tests.failover.faults import Environment
+from tests.failover.environment import Environment
 from tests.failover.generator import created, identifier, skeleton
 from tests.failover.waiting import wait
 

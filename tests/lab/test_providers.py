@@ -9,13 +9,24 @@ import pytest
 import yaml
 
 import tests.failover.__main__ as failover
+from tests import inventories
 from tools import schemas
 from tools.lab import __main__ as command_line
 from tools.lab import images, kind, providers
 from tools.lab.addresses import addresses, describe
 from tools.lab.cluster import MANIFESTS
 from tools.lab.provider_protocol import Access, Provider, ProviderError
-from tools.lab.providers import Existing, Lab, choose, forget_cluster, record_provider, recorded_provider, write_variables
+from tools.lab.providers import (
+    PROFILES,
+    Existing,
+    Lab,
+    choose,
+    forget_cluster,
+    profile_variables,
+    record_provider,
+    recorded_provider,
+    write_variables,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -168,6 +179,32 @@ def test_ansible_is_told_what_the_lab_has_and_has_not(tmp_path: Path, monkeypatc
         "lab_capability_probe": "localhost/observability-stack/capability-probe:1",
     }
     assert not (build / "kubeconfig").exists()
+
+
+@pytest.mark.parametrize("provider", ["lab", "kind"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_an_inventory_that_is_accepted(provider: str, profile: str) -> None:
+    quick_start = inventories.load("inventories/local/group_vars/observability.yml")
+    found = inventories.stack(**quick_start, **profile_variables(provider, {"PROFILE": profile}))
+    assert found.profile == profile
+    assert found.has("object_storage") == (profile == "ha")
+    # The lab has no program of PostgreSQL.
+    assert found.has("postgresql") == (profile == "ha" and provider != "lab")
+    assert profile_variables(provider, {}) == profile_variables(provider, {"PROFILE": ""}) == {}
+
+
+@pytest.mark.usefixtures("lab_directory")
+def test_the_profile_is_among_the_variables_for_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILE", "ha")
+    assert yaml.safe_load(write_variables(Lab(print), tmp_path).read_text())["observability_profile"] == "ha"
+
+
+def test_a_profile_that_there_is_not_or_of_your_own_cluster_is_rejected() -> None:
+    with pytest.raises(ProviderError, match="PROFILE is 'HA'; it can be single or ha"):
+        profile_variables("lab", {"PROFILE": "HA"})
+    with pytest.raises(ProviderError, match="your own cluster has the profile of its inventory"):
+        profile_variables("existing", {"PROFILE": "ha"})
+    assert profile_variables("existing", {"PROFILE": "single"}) == {}
 
 
 @pytest.mark.usefixtures("lab_directory")

@@ -18,6 +18,24 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Where a controller that the role installs in the lab is reached, on every node.
 NODE_PORTS = {"http": 30080, "https": 30443}
 BUILD = REPOSITORY / "build"
+# What the inventory of a cluster from here says for a profile (PROFILE): in `ha`, a storage and a database of the stack's own.
+PROFILES: dict[str, dict[str, Any]] = {
+    "single": {},
+    "ha": {
+        "observability_profile": "ha",
+        "object_storage_enabled": True,
+        "object_storage_storage_size": "5Gi",
+        "postgresql_enabled": True,
+        "postgresql_storage_size": "1Gi",
+    },
+}
+# The lab has no PostgreSQL. Grafana's substitute opens no database, so a Secret is all there has to be of one outside. Whoever installs the
+# stack makes it, with the namespace.
+_DATABASE_OUTSIDE = {
+    "postgresql_enabled": False,
+    "grafana_database": {"host": "db.example.test", "secret": "grafana-database"},
+    "namespaces_adopt": True,
+}
 
 
 class Existing:
@@ -168,6 +186,20 @@ def record_provider(provider: Provider, directory: Path = BUILD) -> None:
         (directory / "cluster").write_text(f"{provider.name}\n")
 
 
+def profile_variables(provider: str, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return what an inventory says for the profile that PROFILE names, on a cluster of this provider.
+
+    Raises ProviderError for another profile, and for one on your own cluster, whose inventory has its own.
+    """
+    asked = environment.get("PROFILE") or "single"
+    if asked not in PROFILES:
+        raise ProviderError(f"PROFILE is {asked!r}; it can be {' or '.join(PROFILES)}")
+    found = PROFILES[asked]
+    if provider == "existing" and found:
+        raise ProviderError(f"PROFILE={asked} is for a cluster that is made here; your own cluster has the profile of its inventory")
+    return {**found, **_DATABASE_OUTSIDE} if provider == "lab" and found else found
+
+
 def write_variables(provider: Provider, directory: Path = BUILD) -> Path:
     """Write what Ansible needs to know about the provider's cluster, as extra variables; return the file.
 
@@ -189,6 +221,7 @@ def write_variables(provider: Provider, directory: Path = BUILD) -> Path:
         "observability_kubeconfig": str(access.kubeconfig),
         "observability_context": access.context,
         **provider.variables(),
+        **profile_variables(provider.name),
     }
     path = directory / "provider.yml"
     draft = path.with_name("provider.yml.draft")

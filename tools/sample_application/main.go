@@ -51,6 +51,8 @@ type options struct {
 	httpEndpoint string
 	remoteWrite  list
 	paths        list
+	queries      list
+	tenant       string
 	flood        flood
 	connect      connect
 }
@@ -84,6 +86,8 @@ func parse(arguments []string, environment func(string) (string, bool), stderr i
 	flags.StringVar(&o.grpcEndpoint, "otlp-grpc-endpoint", "", "`host:port` of an OTLP/gRPC receiver; turns on "+pathOTLPMetricsGRPC)
 	flags.StringVar(&o.httpEndpoint, "otlp-http-endpoint", "", "`url` of an OTLP/HTTP receiver; turns on "+pathOTLPMetricsHTTP+" and "+pathOTLPLogs)
 	flags.Var(&o.remoteWrite, "remote-write-url", "`url` to push to by remote write, e.g. http://prometheus-0:9090/api/v1/write; may be repeated; turns on "+pathRemoteWrite)
+	flags.Var(&o.queries, "query", "`name=url` of a query to a store, to be asked once per interval and accounted for in /status; may be repeated")
+	flags.StringVar(&o.tenant, "query-tenant", "", "tenant of Mimir and Loki, for --query")
 	flags.Int64Var(&o.flood.lines, "lines", 0, "do nothing but write so many numbered lines to stdout, and end")
 	flags.IntVar(&o.flood.length, "line-bytes", 200, "length of each of the --lines")
 	flags.Int64Var(&o.flood.rate, "bytes-per-second", 0, "how fast to write the --lines (default: as fast as they are taken)")
@@ -157,6 +161,13 @@ func (o *options) check() error {
 	for _, target := range o.remoteWrite {
 		web("remote-write-url", target)
 	}
+	for _, query := range o.queries {
+		name, target, _ := strings.Cut(query, "=")
+		if name == "" {
+			wrong("--query %q: must be name=url", query)
+		}
+		web("query", target)
+	}
 
 	needs := map[string]struct {
 		flag  string
@@ -184,13 +195,14 @@ func (o *options) check() error {
 	return errors.Join(mistakes...)
 }
 
-// application is one run: a clock, and a queue for each path and target.
+// application is one run: a clock, a queue for each path and target, and queries.
 type application struct {
 	identity   identity
 	prefix     string
 	clock      *clock
 	scrape     bool
 	queues     []*queue
+	queries    []*query
 	deliveries deliveries
 }
 
@@ -219,6 +231,10 @@ func newApplication(o options, who identity, stdout io.Writer) *application {
 	for _, target := range o.remoteWrite {
 		add(pathRemoteWrite, target, &remoteWrite{url: target, client: newClient(), request: who.sample(o.prefix + "remote_write_number")})
 	}
+	for _, text := range o.queries {
+		name, target, _ := strings.Cut(text, "=")
+		a.queries = append(a.queries, newQuery(name, target, o.tenant, a.clock))
+	}
 	return a
 }
 
@@ -238,6 +254,9 @@ func (a *application) run(ctx context.Context, listener net.Listener, drainTimeo
 	var queues sync.WaitGroup
 	for _, queue := range a.queues {
 		queues.Go(func() { queue.run(delivering) })
+	}
+	for _, query := range a.queries {
+		queues.Go(func() { query.run(delivering) })
 	}
 
 	select {

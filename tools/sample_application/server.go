@@ -13,12 +13,13 @@ import (
 
 // report is what /status answers.
 type report struct {
-	Run             string       `json:"run"`
-	Started         string       `json:"started"`
-	IntervalSeconds float64      `json:"interval_seconds"`
-	Stopped         bool         `json:"stopped"` // no more events will come
-	Drained         bool         `json:"drained"` // stopped, and nothing is pending
-	Paths           []pathStatus `json:"paths"`
+	Run             string        `json:"run"`
+	Started         string        `json:"started"`
+	IntervalSeconds float64       `json:"interval_seconds"`
+	Stopped         bool          `json:"stopped"` // no more events will come
+	Drained         bool          `json:"drained"` // stopped, and nothing is pending
+	Paths           []pathStatus  `json:"paths"`
+	Queries         []queryStatus `json:"queries,omitempty"`
 }
 
 // pathStatus is the account of one path, or of one target of it: generated = acknowledged + rejected + pending.
@@ -56,6 +57,10 @@ func (a *application) status() report {
 		account := a.account(queue.path, queue.target, state, a.clock.generated())
 		result.Drained = result.Drained && account.Pending == 0
 		result.Paths = append(result.Paths, account)
+	}
+	for _, query := range a.queries {
+		result.Drained = result.Drained && query.ended.Load()
+		result.Queries = append(result.Queries, query.status())
 	}
 	return result
 }

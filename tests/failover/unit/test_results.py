@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
+from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import inventories
-from tests.failover import counting, generator, report, results
+from tests.failover import counting, generator, report, results, session, uploads
 from tests.failover.faults import FAULTS
 from tests.failover.log_faults import LOG_FAULTS
 from tests.failover.results import Result, Run, UnexpectedDataError, Window
@@ -123,6 +126,62 @@ def test_replicas_that_differ() -> None:
     assert counting.replicas_differ(WINDOWS, [{**ALL, 3: 2}, {number: 1 for number in ALL if number < 9}]) == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("first", "failed", "before", "during"),
+    [
+        (1, (), (4, 0, 0.0), (6, 0, 0.0)),
+        (3, (), (2, 0, 0.0), (6, 0, 0.0)),
+        (1, (6, 8), (4, 0, 0.0), (6, 2, 1.0)),
+        (1, (6, 7, 8, 10), (4, 0, 0.0), (6, 4, 3.0)),
+        # One that begins in a window is that window's, as far as it goes.
+        (1, (4, 5), (4, 1, 2.0), (6, 1, 0.0)),
+        (0, (), (0, 0, 0.0), (0, 0, 0.0)),
+    ],
+    ids=["all answered", "from the third on", "two failed", "three in a row", "over the border", "never answered"],
+)
+def test_queries(first: int, failed: tuple[int, ...], before: tuple[Any, ...], during: tuple[Any, ...]) -> None:
+    found = counting.queries(RUN, WINDOWS, "mimir-queries", first, dict.fromkeys(failed, "timeout"))
+    assert [(line.requests, line.failed, line.longest_outage_seconds) for line in found] == [before, during]
+    assert [line.store for line in found] == ["mimir", "mimir"]
+    assert [line.detail for line in found] == ["timeout" if line.failed else "" for line in found]
+
+
+@pytest.mark.parametrize(
+    ("requests", "failed", "longest", "permitted", "problem"),
+    [
+        (100, 0, 0.0, 0, ""),
+        (100, 1, 0.2, 0, "1 failed, expected: none; timeout"),
+        (100, 9, 5.0, 5, ""),
+        (100, 9, 5.2, 5, "no answer for 5.2 s, expected: at most 5 s; timeout"),
+        (100, 99, 60.0, None, ""),
+        (0, 0, 0.0, None, "no query was answered"),
+    ],
+)
+def test_limits_of_queries(requests: int, failed: int, longest: float, permitted: float | None, problem: str) -> None:
+    reason = "timeout" if failed else ""
+    row = Result("loki-queries", "kill", "loki", "ok", requests=requests, failed=failed, longest_outage_seconds=longest, detail=reason)
+    judged = results.judge(row, Window("kill", 1, outage=permitted))
+    assert (judged.status, judged.detail) == ("failed", problem) if problem else ("ok", reason)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "uploaded", "problem"), [(6, 6, ""), (6, 5, "1 not uploaded, expected: none"), (0, 0, "nothing was sent")]
+)
+def test_what_waited_for_the_object_storage_has_to_be_uploaded(waiting: int, uploaded: int, problem: str) -> None:
+    found = uploads.row("mimir", waiting, uploaded, 12.34)
+    assert (found.path, found.sent, found.stored, found.seconds_behind) == ("blocks", waiting, uploaded, 12.3)
+    assert (found.status, found.detail) == ("failed" if problem else "ok", problem)
+
+
+def test_the_generator_is_elsewhere_when_its_node_is_lost() -> None:
+    faults, nodes = FAULTS["ha"], ["a", "b", "c"]
+    found = session.places(faults, nodes, "b")
+    assert [(node, [fault.node for fault in chosen if fault.node]) for node, chosen in found] == [("b", [1, 3]), ("a", [2])]
+    assert sum(len(chosen) for _, chosen in found) == len(faults)
+    assert session.places([fault for fault in faults if not fault.node], nodes, "b")[0][0] == "b"
+    assert all(not fault.node or nodes[fault.node - 1] != node for node, chosen in found for fault in chosen)
+
+
 def line(path: str, **changes: Any) -> Result:
     return Result(
         path,
@@ -172,6 +231,22 @@ def test_the_table_has_a_row_for_what_was_tested_and_a_reason_for_what_was_not()
 
 
 COST = counting.Cost(seconds_behind=2.5, cpu_seconds=3.0, peak_memory=150e6)
+
+
+def test_each_profile_has_a_report_that_names_it(tmp_path: Path) -> None:
+    paths = {report.path(tmp_path, profile) for profile in FAULTS}
+    assert len(paths) == len(FAULTS)
+    report.write(report.path(tmp_path, "ha"), "ha", [line("remote-write")])
+    assert json.loads((tmp_path / "failover-ha.json").read_text())[0]["profile"] == "ha"
+
+
+def test_the_table_has_parts_of_their_own_for_queries_and_for_uploads() -> None:
+    asked = Result("mimir-queries", "kill", "mimir", "ok", requests=90, failed=2, longest_outage_seconds=0.4, detail="timeout")
+    text = report.table([line("remote-write"), asked, uploads.row("loki", 6, 6, 31.0)])
+    events, queries, waited = text.split("\n\n")
+    assert "longest gap" in events
+    assert queries.splitlines()[1].split() == ["kill", "mimir-queries", "90", "2", "0.4", "s", "ok", "timeout"]
+    assert waited.splitlines()[1].split() == ["storage-outage", "chunks", "6", "6", "0", "0", "31", "s", "ok"]
 
 
 def counted(*missing: int, again: Sequence[int] = (), lines: int = 1000) -> bytearray:
@@ -264,8 +339,14 @@ def test_writers_get_the_run_id_and_the_size_of_their_load() -> None:
             assert load.lines > 0
             # The shortest line still has its number.
             assert load.length >= len('{"run":"failover-12345678","number":1000000,"fill":""}\n')
-    names = [*(fault.name for fault in FAULTS), *(fault.name for fault in LOG_FAULTS)]
-    assert len(names) == len(set(names))
+
+
+def test_the_faults_of_a_profile_have_names_of_their_own() -> None:
+    assert set(FAULTS) == set(catalogue.PROFILES)
+    for faults in FAULTS.values():
+        names = [*(fault.name for fault in faults), *(fault.name for fault in LOG_FAULTS)]
+        assert len(names) == len(set(names))
+        assert names[0] == "none"
 
 
 @given(st.lists(st.integers(0, 1000), max_size=100), st.integers(1, 20))
@@ -300,10 +381,31 @@ def test_the_generator_is_where_prometheus_is_not() -> None:
     assert generator.choose_node(["a", "b"], pods) == "b"
 
 
-def test_only_the_generator_may_push_to_prometheus_from_its_namespace() -> None:
-    policy = generator.remote_write_policy(inventories.stack(observability_namespace="monitoring"))
-    assert policy["metadata"]["namespace"] == "monitoring"
-    (rule,) = policy["spec"]["ingress"]
-    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": generator.NAMESPACE}}}]
-    assert rule["ports"] == [{"port": 9090, "protocol": "TCP"}]
-    assert policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "prometheus"
+def test_only_the_generator_may_push_to_prometheus_and_query_the_stores_from_its_namespace() -> None:
+    stack = inventories.stack(observability_namespace="monitoring")
+    found = {policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]: policy for policy in generator.policies(stack)}
+    assert {name: [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] for name, policy in found.items()} == {
+        "mimir": [8080], "prometheus": [9090], "loki": [3100],
+    }  # fmt: skip
+    assert len({policy["metadata"]["name"] for policy in found.values()}) == 3
+    for policy in found.values():
+        assert policy["metadata"]["namespace"] == "monitoring"
+        (rule,) = policy["spec"]["ingress"]
+        assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": generator.NAMESPACE}}}]
+
+
+def test_the_generator_queries_the_stores_of_its_paths_through_their_services() -> None:
+    def asked(*paths: str, **variables: Any) -> list[str]:
+        (container,) = generator.pod(inventories.stack(**variables), "failover-1", "node-2", paths, "200ms")["spec"]["containers"]
+        return [argument.removeprefix("--query") for argument in container["args"] if argument.startswith("--query")]
+
+    mimir, prometheus, loki = asked("remote-write", "otlp-logs")
+    assert mimir.startswith("=mimir-queries=http://mimir.observability.svc.cluster.local:8080/prometheus/api/v1/query?query=count")
+    assert prometheus.startswith("=prometheus-queries=http://prometheus.observability.svc.cluster.local:9090/api/v1/query?query=count")
+    assert loki.startswith("=loki-queries=http://loki.observability.svc.cluster.local:3100/loki/api/v1/query_range?query=")
+    # The program takes several values with commas between them.
+    assert not any("," in argument for argument in (mimir, prometheus, loki))
+    assert [argument.split("=")[1] for argument in asked("scrape")] == ["mimir-queries", "prometheus-queries"]
+    # Lines on stdout are in another stream, if there is an Alloy.
+    assert asked("stdout-logs") == []
+    assert asked("scrape", observability_tenant="north")[-1] == "-tenant=north"
