@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +12,7 @@ from ansible_collections.observability.stack.plugins.module_utils.cluster import
 from ansible_collections.observability.stack.plugins.module_utils.engine import apply, compare, record, snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.comparison import metadata_digest
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, key_of
+from ansible_collections.observability.stack.plugins.module_utils.engine.waiting import Waiting
 from ansible_collections.observability.stack.plugins.module_utils.gitops import file_of
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import COMPONENT, instance, labels, ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
@@ -52,14 +55,19 @@ class ActionModule(ClusterAction):
         dry = bool(self._task.check_mode)
         cluster = self.cluster(stack)
         compares = options["mode"] == "compare"
+        waiting = Waiting(stack.wait_timeout, self.say)
         if not (dry or compares or role == "namespaces"):
-            self.lease(cluster, stack).hold(stack.wait_timeout, self.say)
+            lease = self.lease(cluster, stack)
+            lease.hold(stack.wait_timeout, self.say)
+            waiting = dataclasses.replace(waiting, keep=functools.partial(lease.keep, stack.wait_timeout, self.say))
         entry = record.entries(_config_map(cluster, stack)).get(role)
         facts = {APPLIED: {**self.variables.get(APPLIED, {}), role: [key_of(item) for item in wanted]}}
         if compares:
             found = compare.compare(cluster, wanted, entry.objects if entry else {})
             return {"changed": False, "objects": [], "ansible_facts": {**facts, **findings.facts(self.variables, found)}}
-        applied = apply.apply(cluster, wanted, entry.objects if entry else {}, dry=dry, always=stack.always_render)
+        gated = not stack.allow_unready_replicas
+        known = entry.objects if entry else {}
+        applied = apply.apply(cluster, wanted, known, dry=dry, always=stack.always_render, waiting=waiting, gated=gated)
         changed = [one for one in applied if one.changed]
         for one in changed:
             self.say(one.line)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine import snapshot
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND, Kind
-from ansible_collections.observability.stack.plugins.module_utils.stack import graph, rollouts
+from ansible_collections.observability.stack.plugins.module_utils.stack import expansion, graph, rollouts
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import ownership
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
@@ -64,6 +64,11 @@ class ActionModule(ClusterAction):
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_PAUSE)
         warnings = [f"not waited for, their nodes are not ready: {', '.join(state.left_out)}"] if state.left_out else []
+        for line, stuck in _growing(cluster, stack) if options["available"] else ():
+            if stuck:
+                warnings.append(line)
+            else:
+                self.say(line)
         return {
             "changed": False,
             "seconds": round(time.monotonic() - start, 1),
@@ -89,13 +94,19 @@ def _state(cluster: Cluster, stack: Stack, options: Mapping[str, Any]) -> _State
             lost = rollouts.lost_pods(pods, nodes)
             pods = [pod for pod in pods if pod["metadata"]["name"] not in lost]
         if not all(state.done for state in states):
-            line, progress = rollouts.waiting_line(states, pods), rollouts.progress(states, pods)
+            line = "; ".join([rollouts.waiting_line(states, pods), *(text for text, _stuck in _growing(cluster, stack))])
+            progress = rollouts.progress(states, pods)
             return _State(line, tuple(rollouts.hopeless(pods)), tuple(left_out), progress)
     return _State(left_out=tuple(left_out))
 
 
 def _selected(cluster: Cluster, stack: Stack, kind: Kind) -> list[dict[str, Any]]:
     return snapshot.selected(cluster, [(kind, namespace) for namespace in graph.namespaces(stack)], ownership(stack))
+
+
+def _growing(cluster: Cluster, stack: Stack) -> list[tuple[str, bool]]:
+    """Return a line for each volume that is not as large yet as it is to be, and whether it may need somebody."""
+    return list(expansion.growing(_selected(cluster, stack, BY_KIND["PersistentVolumeClaim"])))
 
 
 def _nodes(cluster: Cluster) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ description:
   - Prints a line whenever what is missing changes, with the reasons that the first pods give.
   - Fails once nothing has become ready for C(observability_wait_timeout), with that line, the warnings about each pod that is not
     ready, and the last lines of its log. It fails at once when the image that a pod names is no valid one.
+  - Does not wait for volumes that grow. A line says which have not done so yet; where that may need somebody, it is a warning.
   - A cluster that does not answer is waited for as well.
 extends_documentation_fragment:
   - observability.stack.on_cluster

@@ -24,6 +24,7 @@ _ELSEWHERE = (
     "current_context",
     "always_render",
     "wait_timeout",
+    "allow_unready_replicas",
     "storage_check",
 )
 _VERSIONS = (ansible_version, jinja2.__version__, yaml.__version__)

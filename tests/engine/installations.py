@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +39,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Installation:
-    """A stack in one namespace, as its inventory (`variables`) has it; the API server may have several."""
+    """A stack in one namespace, as its inventory (`variables`) has it; the API server may have several.
+
+    `controllers`: the server has controllers and nodes, which say themselves what is ready.
+    """
 
     server: ControlPlane
     namespace: str
     variables: dict[str, Any] = field(default_factory=dict)
+    controllers: bool = False
 
     @property
     def cluster(self) -> Cluster:
@@ -66,10 +71,14 @@ class Installation:
     def play(self, playbook: str = "site.yml", *arguments: str, environment: dict[str, str] | None = None, **changes: Any) -> Run:
         """Run a playbook with these changes of the inventory; meanwhile workloads become ready. Verification needs pods: it is left out."""
         variables = self.inventory(**changes)
-        with tempfile.TemporaryDirectory() as directory, ready.workloads(self.cluster):
+        with tempfile.TemporaryDirectory() as directory, self.meanwhile():
             given = ("--skip-tags=verify", *arguments)
             done = playbooks.run(Path(directory), ROOT / "playbooks" / playbook, *given, environment=environment, **variables)
         return Run(*done)
+
+    def meanwhile(self) -> contextlib.AbstractContextManager[None]:
+        """Keep workloads ready while the block runs, where nothing else does."""
+        return contextlib.nullcontext() if self.controllers else ready.workloads(self.cluster)
 
     def objects(self) -> dict[str, dict[str, Any]]:
         """Return every object of the stack's namespaces by key, and those without a namespace that carry its instance label."""

@@ -52,6 +52,7 @@ def test_a_manifest_needs_nothing_but_its_image_and_holds_the_workload_that_is_w
 def test_the_storage_class_names_the_provisioner() -> None:
     documents = list(yaml.safe_load_all((MANIFESTS / "base.yaml").read_text()))
     assert [item["provisioner"] for item in documents if item["kind"] == "StorageClass"] == [volumes.NAME]
+    assert [item["allowVolumeExpansion"] for item in documents if item["kind"] == "StorageClass"] == [True]
 
 
 def test_a_volume_belongs_to_its_claim_and_to_the_node_that_was_chosen() -> None:

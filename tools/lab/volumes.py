@@ -2,7 +2,7 @@
 
 A program of its own, one service of the control plane. It does what an external provisioner does: for a pending claim
 with a chosen node it makes a directory there and a PersistentVolume of type `local` that is bound to the claim and to the node;
-when the claim is gone it removes both.
+when the claim asks for more it says that there is more (a directory has no size); when the claim is gone it removes both.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config, watch
+from kubernetes.utils.quantity import parse_quantity
 from urllib3.exceptions import HTTPError
 
 NAME = "lab.observability.stack/volumes"
@@ -65,6 +66,19 @@ def provision(core: client.CoreV1Api, claim: Any, directory: Path, classes: set[
             raise
 
 
+def expand(core: client.CoreV1Api, claim: Any, classes: set[str]) -> None:
+    """Answer a bound claim of ours that asks for more than it has: first on the volume, as a resizer does it, then on the claim."""
+    if claim.status.phase != "Bound" or claim.spec.storage_class_name not in classes:
+        return
+    wanted, there = claim.spec.resources.requests["storage"], (claim.status.capacity or {}).get("storage")
+    if there is None or parse_quantity(wanted) <= parse_quantity(there):
+        return
+    core.patch_persistent_volume(claim.spec.volume_name, {"spec": {"capacity": {"storage": wanted}}})
+    status = {"status": {"capacity": {"storage": wanted}}}
+    core.patch_namespaced_persistent_volume_claim_status(claim.metadata.name, claim.metadata.namespace, status)
+    print(f"{claim.metadata.namespace}/{claim.metadata.name}: from {there} to {wanted}", flush=True)
+
+
 def release(core: client.CoreV1Api, directory: Path) -> None:
     """Remove our volumes whose claim is gone, with their data."""
     for found in core.list_persistent_volume().items:
@@ -90,6 +104,7 @@ def main() -> None:
             release(core, directory)
             for event in watch.Watch().stream(core.list_persistent_volume_claim_for_all_namespaces, timeout_seconds=5):
                 provision(core, event["object"], directory, classes)
+                expand(core, event["object"], classes)
         except (client.ApiException, HTTPError, OSError) as error:
             print(f"trying again: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
             time.sleep(1)

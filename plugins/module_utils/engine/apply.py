@@ -2,6 +2,9 @@
 
 Server-side apply (Kubernetes documentation 1.36, "Server-Side Apply") keeps what others have added, and takes over the fields of the
 desired object. What it did is read from its answer, so a dry run and a real one say the same.
+
+One change takes several steps: a StatefulSet whose volumes grow is made anew (`volumes.py`). And a StatefulSet whose pods are replaced
+waits until none of them is missing (`gate.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..cluster import Cluster, ClusterError
+from . import gate, recreation, volumes
 from .comparison import FIELD_MANAGER, changed_fields, digest, is_same, live_digest, visible
 from .kinds import BY_KIND, key_of, path_of, title_of
 from .snapshot import THREADS, Item
+from .waiting import Waiting
 
 _APPLY = {"content-type": "application/apply-patch+yaml"}
 
@@ -30,7 +35,10 @@ class Rejected(ClusterError):  # noqa: N818 - it names what became of the object
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of one desired object. `before` is null when it was missing; `desired` and `live` are its digests for the record."""
+    """What became of one desired object. `before` is null when it was missing; `desired` and `live` are its digests for the record.
+
+    `note` says how it was changed, where it took more than applying it.
+    """
 
     item: Item
     before: Item | None
@@ -38,6 +46,7 @@ class Applied:
     changed: bool
     desired: str
     live: str
+    note: str = ""
 
     @property
     def line(self) -> str:
@@ -45,6 +54,9 @@ class Applied:
         if self.before is None:
             return f"{title_of(self.item)}: created"
         fields = changed_fields(self.before, self.after)
+        if self.note:
+            others = ", ".join(field for field in fields if not field.startswith(volumes.FIELD))
+            return f"{title_of(self.item)}: {self.note}" + (f"; changed ({others})" if others else "")
         return f"{title_of(self.item)}: changed ({', '.join(fields) or 'fields of it belonged to another manager'})"
 
     @property
@@ -59,15 +71,26 @@ class Applied:
         }
 
 
-def apply(cluster: Cluster, objects: Sequence[Item], known: Mapping[str, tuple[str, str]], *, dry: bool, always: bool) -> list[Applied]:
+def apply(
+    cluster: Cluster,
+    objects: Sequence[Item],
+    known: Mapping[str, tuple[str, str]],
+    *,
+    dry: bool,
+    always: bool,
+    waiting: Waiting = Waiting(),  # noqa: B008 - it does not change
+    gated: bool = True,
+) -> list[Applied]:
     """Return what became of each object, in their order; what the record knows as it is on the cluster is not sent.
 
-    `known` is the record of the role, by key; with `always` it is not looked at. Workloads come after everything that they need. Raises
-    ClusterError with the API server's reason for the first object that it does not take.
+    `known` is the record of the role, by key; with `always` it is not looked at. Workloads come after everything that they need. Without
+    `gated`, pods are replaced although others are not ready. Raises ClusterError with the API server's reason for the first object that it
+    does not take.
     """
+    steps = _Steps(cluster, waiting, dry=dry, gated=gated)
 
     def one(item: Item) -> Applied:
-        return _applied(cluster, item, None if always else known.get(key_of(item)), dry=dry)
+        return steps.applied(item, None if always else known.get(key_of(item)))
 
     found: dict[str, Applied] = {}
     with ThreadPoolExecutor(THREADS) as pool:
@@ -89,23 +112,77 @@ def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
     return [[item for item in objects if order(item) == number] for number in (0, 1, 2)]
 
 
-def _applied(cluster: Cluster, item: Item, known: tuple[str, str] | None, *, dry: bool) -> Applied:
-    desired = digest(item)
-    before = read(cluster, item)
-    if before and (since := before["metadata"].get("deletionTimestamp")):
+@dataclass(frozen=True)
+class _Steps:
+    """What happens to one object of a run: compare, wait, write."""
+
+    cluster: Cluster
+    waiting: Waiting
+    dry: bool
+    gated: bool
+
+    def applied(self, item: Item, known: tuple[str, str] | None) -> Applied:
+        desired, before = digest(item), read(self.cluster, item)
+        going = before is not None and self._is_going(before)
+        if before is None or going:
+            # What is being deleted cannot be tried.
+            after = item if self.dry and going else sent(self.cluster, item, dry=self.dry)
+            return Applied(item, None, after, changed=True, desired=desired, live=live_digest(after))
+        if known == (desired, live := live_digest(before)):
+            return Applied(item, before, before, changed=False, desired=desired, live=live)
+        # An apply that changes nothing is written nevertheless where a list is empty, and for every claim: such a write is avoided.
+        after, note = planned(self.cluster, item, before)
+        if is_same(before, after):
+            return Applied(item, before, before, changed=False, desired=desired, live=live)
+        if gate.replaces(before, after):
+            self._hold(before, after)
+        if note:
+            volumes.grow(self.cluster, item, before, dry=self.dry)
+        if not self.dry:
+            after = recreation.recreated(self.cluster, item, before, after, self.waiting) if note else sent(self.cluster, item, dry=False)
+        return Applied(item, before, after, not is_same(before, after), desired, live_digest(after), note)
+
+    def _is_going(self, before: Item) -> bool:
+        """Whether an object is a StatefulSet that an earlier run was making anew; then it is gone when this returns, but in a dry run.
+
+        Raises ClusterError for any other object that is being deleted.
+        """
+        if not (since := before["metadata"].get("deletionTimestamp")):
+            return False
+        if recreation.is_interrupted(before):
+            if not self.dry:
+                recreation.wait_until_gone(self.cluster, before, self.waiting)
+            return True
         # Applying would be answered with a success, and the object be gone afterwards.
         held = ", ".join(before["metadata"].get("finalizers") or [])
         raise ClusterError(
-            f"{key_of(item)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
+            f"{key_of(before)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
             "repeat the run when it is gone"
         )
-    if before and known == (desired, live := live_digest(before)):
-        return Applied(item, before, before, changed=False, desired=desired, live=live)
-    # An apply that changes nothing is written nevertheless where a list is empty, and for every claim: such a write is avoided.
-    if before and not dry and is_same(before, sent(cluster, item, dry=True)):
-        return Applied(item, before, before, changed=False, desired=desired, live=live_digest(before))
-    after = sent(cluster, item, dry=dry)
-    return Applied(item, before, after, before is None or not is_same(before, after), desired, live_digest(after))
+
+    def _hold(self, before: Item, after: Item) -> None:
+        if not self.gated:
+            return
+        if self.dry:
+            if why := gate.unready(self.cluster, before):
+                self.waiting.say(f"{title_of(before)}: a run would wait with the replacement of its pods; {why}")
+            return
+        gate.hold(self.cluster, before, self.waiting)
+        if gate.scaled_down(self.cluster, before, after, self.waiting):
+            gate.hold(self.cluster, before, self.waiting)
+
+
+def planned(cluster: Cluster, item: Item, before: Item) -> tuple[Item, str]:
+    """Return what applying an object would make of the one on the cluster, and a note where it would take more than that.
+
+    The API server is asked, with the sizes that the volumes have, so that it checks everything else. Raises Rejected.
+    """
+    sizes = volumes.resized(before, item)
+    if not sizes:
+        return sent(cluster, item, dry=True), ""
+    after = sent(cluster, volumes.with_sizes(item, {name: old for name, (old, _new) in sizes.items()}), dry=True)
+    after = volumes.with_sizes(after, {name: new for name, (_old, new) in sizes.items()})
+    return after, f"{volumes.title(sizes)}; {recreation.NOTE}"
 
 
 def read(cluster: Cluster, item: Item) -> Item | None:

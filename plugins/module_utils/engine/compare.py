@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..cluster import Cluster
 from . import drift
-from .apply import Rejected, read, sent
+from .apply import Rejected, planned, read, sent
 from .comparison import digest
 from .kinds import key_of
 from .snapshot import THREADS, Item
@@ -22,11 +22,11 @@ def compare(cluster: Cluster, objects: Sequence[Item], known: Mapping[str, tuple
     def one(item: Item) -> list[drift.Finding]:
         before, key = read(cluster, item), key_of(item)
         try:
-            after = sent(cluster, item, dry=True)
+            after, note = planned(cluster, item, before) if before else (sent(cluster, item, dry=True), "")
         except Rejected as error:
             return [drift.rejected(key, error.reason), *([] if before else [drift.missing(key)])]
         inventory_changed = key in known and known[key][0] != digest(item)
-        return drift.compared(item, before, after, inventory_changed=inventory_changed)
+        return drift.compared(item, before, after, inventory_changed=inventory_changed, note=note)
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [found for findings in pool.map(one, objects) for found in findings]

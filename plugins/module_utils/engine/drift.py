@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..stack.labels import COMPONENT
-from . import lease, ownership, record
+from . import lease, ownership, record, recreation
 from .comparison import is_same, own_fields
 from .kinds import BY_KIND, key_of
 from .snapshot import Item, Snapshot
@@ -50,21 +50,24 @@ def rejected(key: str, reason: str) -> Finding:
     return finding("rejected", key, "fails", reason)
 
 
-def compared(desired: Item, before: Item | None, after: Item, *, inventory_changed: bool) -> list[Finding]:
+def compared(desired: Item, before: Item | None, after: Item, *, inventory_changed: bool, note: str = "") -> list[Finding]:
     """Return the findings about one object.
 
     `before` is the object on the cluster, `after` what a run would make of it (the answer of a dry run), `inventory_changed` whether the
-    record says that the inventory wanted something else at the last run.
+    record says that the inventory wanted something else at the last run, `note` how it is changed where it cannot be applied.
     """
     key = key_of(desired)
     if before is None:
         return [missing(key)]
     if since := before["metadata"].get("deletionTimestamp"):
+        if recreation.is_interrupted(before):
+            return [missing(key, f"it is being deleted since {since}, its pods stay")]
         return [finding("missing", key, "fails", f"it is being deleted since {since}; a run creates it when it is gone")]
     found = []
     if not is_same(before, after):
         fields = list(_changed(before, after, inventory_changed=inventory_changed))
-        found.append(finding("changed", key, "changes it", "" if fields else "fields of it belonged to another manager", fields))
+        reason = note or ("" if fields else "fields of it belonged to another manager")
+        found.append(finding("changed", key, "re-creates it" if note else "changes it", reason, fields))
     added = list(_added(after))
     if added:
         found.append(finding("added", key, "leaves it", fields=added))

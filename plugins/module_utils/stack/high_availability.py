@@ -36,6 +36,11 @@ def ring(stack: Stack, component: str) -> dict[str, Any]:
 
     That is how long a member that is ready waits before it says so: until the others have heard of it, so that a roll-out does not stop
     the next one before. A single replica has nobody to wait for.
+
+    `/ready` asks the ring until it has been ready once, and never again (dskit, ring/lifecycler.go, CheckReady): it holds back a roll-out,
+    and takes no pod out of service for another one. Loki 3.7.8 waits for every member (`ingester.lifecycler.readiness_check_ring_health`,
+    true by default), Mimir 3 for its own place only (pkg/ingester/ingester_ring.go sets it to false; the option is gone since 2.9). Hence
+    the engine looks at all pods before any is replaced (`engine/gate.py`).
     """
     if stack.replicas[component] < _COPIES:
         return {"replication_factor": 1, "min_ready_duration": "0s"}

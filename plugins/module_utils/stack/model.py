@@ -69,6 +69,7 @@ class Stack:
     storage_sizes: dict[str, str]
     allow_storage_change: bool
     allow_downgrade: bool
+    allow_unready_replicas: bool
     network_policies: bool
     ingress_controller: str
     ingress_class: str

@@ -73,6 +73,32 @@ def rollout(
     return Rollout(name, seen, wanted - len(lost), updated, ready, tuple(f"{pod} on {node}" for pod, node in sorted(lost.items())))
 
 
+def available(workload: Mapping[str, Any]) -> bool:
+    """Whether its controller says of its newest template that as many pods as it wants are available."""
+    status = workload.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+    return bool(seen and status.get("availableReplicas", 0) >= workload["spec"].get("replicas", 1))
+
+
+def held_back(stateful_set: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the pods that a StatefulSet should have again before another one of them is replaced, each with why it has not.
+
+    None when it has one replica, and where nothing is lost: no pod is ready, or the only one that is not is the one with the highest
+    number. That one is replaced first, so the change takes no other one, and may be what makes it ready.
+    """
+    spec, name = stateful_set["spec"], stateful_set["metadata"]["name"]
+    count, start = spec.get("replicas", 1), (spec.get("ordinals") or {}).get("start", 0)
+    names = [f"{name}-{number}" for number in range(start, start + count)]
+    there = {pod["metadata"]["name"]: pod for pod in pods if pod["metadata"]["name"] in names}
+    waiting = {pod["name"]: pod["why"] for pod in waiting_pods(list(there.values()))}
+    waiting |= {pod: "it is ending" for pod, item in there.items() if item["metadata"].get("deletionTimestamp")}
+    waiting |= {pod: "it is not there" for pod in names if pod not in there}
+    if count < 2 or len(waiting) == count or list(waiting) == names[-1:]:
+        return {}
+    seconds = f" for its minReadySeconds ({spec['minReadySeconds']} s)" if spec.get("minReadySeconds") else ""
+    return waiting or {name: f"its controller does not say yet that all pods are available{seconds}"}
+
+
 def lost_pods(pods: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the names of the pods on, or for, a node that is there and not ready, with the node."""
     unready = {

@@ -41,6 +41,7 @@ STACK_DEFAULTS: dict[str, Any] = {
     "observability_allow_overrides": False,
     "observability_allow_storage_change": False,
     "observability_allow_downgrade": False,
+    "observability_allow_unready_replicas": False,
     "observability_network_policies": True,
     "observability_storage_check": True,
 }
@@ -124,6 +125,7 @@ def parse(values: Mapping[str, Any], versions: Mapping[str, Mapping[str, str]]) 
         storage_sizes={name: str(values[f"{name}_storage_size"]) for name in CATALOGUE if f"{name}_storage_size" in values},
         allow_storage_change=fields.switch("observability_allow_storage_change"),
         allow_downgrade=fields.switch("observability_allow_downgrade"),
+        allow_unready_replicas=fields.switch("observability_allow_unready_replicas"),
         network_policies=fields.switch("observability_network_policies"),
         ingress_controller=fields.one_of("ingress_controller", ("f5", "community")),
         ingress_class=fields.label("ingress_class"),

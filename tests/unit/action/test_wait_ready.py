@@ -38,6 +38,7 @@ POD = {
 STATES: dict[str, list[dict[str, Any]]] = {
     "Pod": [POD],
     "Node": [],
+    "PersistentVolumeClaim": [],
     "Event": [{"involvedObject": {"name": "mimir-0"}, "reason": "Failed", "message": "no such image"}],
 }
 
@@ -58,8 +59,10 @@ class ApiServer:
         assert method == "GET"
         if path.endswith("/log"):
             return Answer(200, "cannot start\n", {}) if "/mimir-0/" in path else Answer(404, "", {})
-        kind = {"pods": "Pod", "nodes": "Node", "events": "Event"}.get(path.rpartition("/")[2])
-        if kind in (None, "Pod"):
+        kind = {"pods": "Pod", "nodes": "Node", "events": "Event", "persistentvolumeclaims": "PersistentVolumeClaim"}.get(
+            path.rpartition("/")[2]
+        )
+        if kind in (None, "Pod", "PersistentVolumeClaim"):
             assert dict(query)["labelSelector"] == SELECTOR
         found = STATES[kind] if kind else next(self.workloads)
         items = [{**item, "metadata": {"name": "an-event", **item.get("metadata", {})}} for item in found]
@@ -112,6 +115,49 @@ def test_it_gives_up_with_the_reason_the_event_and_the_log(said: list[str]) -> N
 def test_every_kind_is_waited_for(said: list[str]) -> None:
     result = wait(said, iter([[workload("StatefulSet", 1)], [workload("Deployment", 0)]]), kinds=["StatefulSet", "Deployment"], timeout=-1)
     assert "Deployment mimir: 0 of 1" in result["msg"]
+
+
+PENDING = {"type": "FileSystemResizePending", "status": "True"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "printed", "warned"),
+    [
+        ({}, ["PersistentVolumeClaim data-mimir-0 grows from 20Gi to 30Gi"], []),
+        (PENDING, [], ["a volume of 30Gi with a file system of 20Gi", "delete the pods one after the other"]),
+        (
+            {"type": "ControllerResizeError", "status": "True", "message": "the quota is used up"},
+            [],
+            ["does not grow", "the quota is used up"],
+        ),
+        ({**PENDING, "status": "False"}, ["PersistentVolumeClaim data-mimir-0 grows from 20Gi to 30Gi"], []),
+    ],
+)
+def test_a_volume_that_has_not_grown_yet_is_named_with_what_to_do(
+    said: list[str], monkeypatch: pytest.MonkeyPatch, condition: dict[str, Any], printed: list[str], warned: list[str]
+) -> None:
+    claim = {
+        "metadata": {"name": "data-mimir-0"},
+        "spec": {"resources": {"requests": {"storage": "30Gi"}}},
+        "status": {"capacity": {"storage": "20Gi"}, "conditions": [condition] if condition else []},
+    }
+    grown = {**claim, "status": {"capacity": {"storage": "30Gi"}}}
+    bare = {**claim, "status": {"phase": "Pending"}}
+    monkeypatch.setitem(STATES, "PersistentVolumeClaim", [claim, grown, bare])
+    result = wait(said, iter([[workload("StatefulSet", 1)]]))
+    assert said == printed
+    text = " ".join(result.get("warnings", []))
+    assert all(part in text for part in warned)
+    assert bool(text) == bool(warned)
+    # While pods are waited for it is part of the line.
+    waiting = wait(said, iter([[workload("StatefulSet", 0)]]), timeout=-1)
+    assert "data-mimir-0" in waiting["msg"].splitlines()[0]
+    # An early wait has not changed everything yet.
+    assert not wait(
+        said,
+        iter([[{**workload("StatefulSet", 1), "status": {"observedGeneration": 1, "updatedReplicas": 1, "readyReplicas": 1}}]]),
+        available=False,
+    ).get("warnings")
 
 
 def test_check_mode_waits_for_nothing(said: list[str]) -> None:

@@ -53,6 +53,14 @@ def test_what_a_stack_cannot_have_is_only_looked_for() -> None:
     assert "delete" in verbs("ingresses", ingress_enabled=False, found=["Ingress"])
 
 
+def test_volumes_grow_with_rights_that_a_run_has_anyway() -> None:
+    assert {"list", "patch"} <= verbs("persistentvolumeclaims")
+    assert {"get", "delete", "patch", "create"} <= verbs("statefulsets")
+    # A dry run asks the API server whether the claims may grow.
+    assert {"list", "patch"} <= verbs("persistentvolumeclaims", dry=True)
+    assert "delete" not in verbs("statefulsets", dry=True)
+
+
 def test_data_is_never_removed_by_a_run_and_nothing_by_one_that_only_compares() -> None:
     for resource in ("secrets", "persistentvolumeclaims", "namespaces"):
         assert "delete" not in verbs(resource)

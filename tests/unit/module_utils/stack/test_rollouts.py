@@ -252,3 +252,66 @@ def test_a_pod_whose_log_could_not_be_read_has_reasons_all_the_same() -> None:
 
 def test_when_all_became_ready_meanwhile_it_says_so() -> None:
     assert "run the playbook again" in rollouts.waiting_reasons([pod(ready="True")], [], [])
+
+
+# --- pods that are to be replaced ---
+
+
+def replica(number: int, *, ready: bool = True, ending: bool = False) -> dict[str, Any]:
+    ended = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if ending else {}
+    condition = {"type": "Ready", "status": str(ready), **({} if ready else {"message": "not yet"})}
+    return {"metadata": {"name": f"x-{number}", **ended}, "status": {"conditions": [condition]}}
+
+
+THREE = workload("StatefulSet", {"observedGeneration": 2, "availableReplicas": 2}, replicas=3)
+
+
+@pytest.mark.parametrize(
+    ("found", "pods", "held"),
+    [
+        (THREE, [replica(0), replica(1, ready=False), replica(2)], {"x-1": "not yet"}),
+        (THREE, [replica(0, ready=False), replica(1), replica(2)], {"x-0": "not yet"}),
+        (THREE, [replica(0), replica(2)], {"x-1": "it is not there"}),
+        (THREE, [replica(0), replica(1, ending=True), replica(2)], {"x-1": "it is ending"}),
+        # It is replaced first, so no other one is missing in addition.
+        (THREE, [replica(0), replica(1), replica(2, ready=False)], {}),
+        (THREE, [replica(0), replica(1)], {}),
+        (THREE, [replica(0), replica(1), replica(2, ending=True)], {}),
+        # When it is ready again, the next one would go while the other one is missing.
+        (THREE, [replica(0, ready=False), replica(1), replica(2, ready=False)], {"x-0": "not yet", "x-2": "not yet"}),
+        # Nothing is lost.
+        (THREE, [replica(number, ready=False) for number in range(3)], {}),
+        (THREE, [], {}),
+        (workload("StatefulSet", {}, replicas=1), [], {}),
+        # Ready, but not for long enough, or not counted yet.
+        (THREE, [replica(0), replica(1), replica(2)], {"x": "its controller does not say yet that all pods are available"}),
+        (
+            {**THREE, "spec": {"replicas": 3, "minReadySeconds": 10}},
+            [replica(0), replica(1), replica(2)],
+            {"x": "its controller does not say yet that all pods are available for its minReadySeconds (10 s)"},
+        ),
+        # The pods that there are to be, and no other one.
+        (
+            {**THREE, "spec": {"replicas": 2, "ordinals": {"start": 5}}},
+            [replica(0, ready=False), replica(5, ready=False), replica(6)],
+            {"x-5": "not yet"},
+        ),
+    ],
+)
+def test_another_pod_is_replaced_when_none_is_missing_or_only_the_one_that_is_replaced_first(
+    found: dict[str, Any], pods: list[dict[str, Any]], held: dict[str, str]
+) -> None:
+    assert rollouts.held_back(found, pods) == held
+
+
+@pytest.mark.parametrize(
+    ("status", "available"),
+    [
+        ({"observedGeneration": 2, "availableReplicas": 3}, True),
+        ({"observedGeneration": 1, "availableReplicas": 3}, False),
+        ({"observedGeneration": 2, "availableReplicas": 2, "readyReplicas": 3}, False),
+        (None, False),
+    ],
+)
+def test_all_pods_are_available_when_the_controller_says_so_of_the_newest_template(status: dict[str, Any] | None, available: bool) -> None:
+    assert rollouts.available(workload("StatefulSet", status, replicas=3)) is available
