@@ -15,7 +15,7 @@ from pathlib import Path
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import InventoryError
 
-from tests.failover.faults import REPOSITORY
+from tests.failover.environment import REPOSITORY
 from tests.failover.results import UnexpectedDataError
 from tests.upgrade import report
 from tests.upgrade.run import PROFILES, Options, run

@@ -12,7 +12,7 @@ from ansible_collections.observability.stack.plugins.module_utils.cluster import
 from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import pod_names
 
 from tests import inventories
-from tests.failover.faults import NODE_COMMANDS, REPOSITORY, Environment
+from tests.failover.environment import REPOSITORY, Environment
 from tests.upgrade import changes
 from tests.upgrade.drain import drain, unschedulable
 from tests.upgrade.results import Rules
@@ -110,7 +110,7 @@ def _drain(bed: Bed) -> None:
 def node_to_drain(environment: Environment) -> str:
     """Return the node with most pods of the stack, which is not that of the generator."""
     nodes = [pod["spec"].get("nodeName", "") for pod in environment.pods()]
-    others: list[str] = sorted({node["metadata"]["name"] for node in environment.cluster.nodes()} - {environment.generator_node})
+    others = sorted(set(environment.nodes()) - {environment.generator_node})
     return max(others, key=nodes.count)
 
 
@@ -152,25 +152,18 @@ def _lose(node: str) -> Event:
         environment = bed.environment
         there = sorted(pod["metadata"]["name"] for pod in environment.pods() if pod["spec"].get("nodeName") == node)
         environment.say(f"  node {node} is lost for {_NODE_LOST_FOR:.0f} s, with {', '.join(there)}")
-        stop, start = NODE_COMMANDS[environment.provider]
         try:
-            _command([*stop, node])
+            environment.stop_node(node)
             time.sleep(_NODE_LOST_FOR)
         finally:
-            _command([*start, node])
+            environment.start_node(node)
 
     def untestable(bed: Bed) -> str:
         if bed.profile != "ha":
             return "a single replica is unavailable until its node is back"
-        return "" if bed.environment.provider in NODE_COMMANDS else "no node of a cluster of your own is stopped"
+        return "" if bed.environment.can_lose_nodes else "no node of a cluster of your own is stopped"
 
     return Event(f"node-loss-{node}", f"{node} is killed, and comes back", run, untestable, Rules(node_lost=True), lost_node=node)
-
-
-def _command(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ClusterError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()}")
 
 
 def _unsafe(bed: Bed) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.observability.stack.plugins.module_utils.cluster import
 from ansible_collections.observability.stack.plugins.module_utils.verify.ingress_client import split_address
 
 from tests import inventories
-from tests.failover.faults import REPOSITORY, Environment
+from tests.failover.environment import REPOSITORY, Environment
 from tests.failover.generator import NAMESPACE, Generator, choose_node
 from tests.failover.results import STORES, TAILED_LOGS, Window
 from tests.failover.stores import Stores
@@ -72,7 +72,7 @@ def run(options: Options, say: Say, write: Callable[[Sequence[Row]], None]) -> l
     stack = inventories.stack(**variables)
     cluster = Cluster(variables["observability_kubeconfig"], variables["observability_context"], stack.namespace, timeout=60)
     environment = Environment(cluster, stack, provider, given.get("verify_absent") or {}, "", 0, say)
-    nodes = sorted(node["metadata"]["name"] for node in cluster.nodes())
+    nodes = environment.nodes()
     bed = Bed(environment, site, options.profile)
     asked = [event for event in events(nodes) if options.asked(event)]
     if not asked:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
 
-from tests.failover.faults import REPOSITORY
+from tests.failover.environment import REPOSITORY
 
 INVENTORY = "inventories/local"
 # The state of release 0.1.0 before runs were made by the engine: every object is applied by a module process of its own.

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import ClusterError
 
-from tests.failover.faults import REPOSITORY
+from tests.failover.environment import REPOSITORY
 from tests.failover.generator import Generator
 from tests.failover.results import OTLP_LOGS
 from tests.upgrade.accounting import OTLP_METRICS
