@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 # The second tag of an image, which `python -m tools.lab second-tags` gives to each: another version to everything that reads tags.
-SECOND = "-second"
+SECOND = "second"
 _LEVELS = ("info", "warn", "error")
 
 
@@ -33,7 +33,7 @@ def configuration(components: tuple[str, ...], step: int) -> dict[str, Any]:
 
 def second_images(versions: Mapping[str, Mapping[str, str]], components: tuple[str, ...]) -> dict[str, Any]:
     """Return the variables with which these components run from the second tag of their image."""
-    return {"observability_images": {name: {"tag": f"{versions[name]['tag']}{SECOND}"} for name in components}}
+    return {"observability_images": {name: {"tag": f"{versions[name]['tag']}-{SECOND}"} for name in components}}
 
 
 def larger(size: str) -> str:

@@ -50,7 +50,7 @@ class Bed:
 class Event:
     """One event. `run` causes it; `untestable` returns why it cannot be done, or ''. `note` is said of every row.
 
-    `lost_node`: the node that it kills; the generator must not be there.
+    `lost_node`: the node that it kills; the generator must not be there. `second_images`: whether it needs the second tags of images.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Event:
     rules: Rules = _USUAL
     note: str = ""
     lost_node: str = ""
+    second_images: bool = False
 
 
 def _configure(component: str) -> Event:
@@ -127,7 +128,7 @@ def _storage(bed: Bed) -> None:
         "storage",
         {
             f"{component}_storage_size": changes.larger(size),
-            "observability_images": {component: {"tag": tag if runs_second else f"{tag}{changes.SECOND}"}},
+            "observability_images": {component: {"tag": tag if runs_second else f"{tag}-{changes.SECOND}"}},
             **changes.configuration((component,), 4),
         },
     )
@@ -187,8 +188,10 @@ def events(nodes: list[str]) -> Iterator[Event]:
     yield RELEASE
     yield from (_configure(component) for component in changes.CONFIGURATION)
     yield Event("config-all", "changed settings of every component at once", _configure_all)
-    yield Event("image", "another version of every image", _images, _only_lab, note="two tags of one build")
-    yield Event("storage", "a larger volume, another image and a changed setting of Mimir in one run", _storage, _can_grow)
+    yield Event("image", "another version of every image", _images, _only_lab, note="two tags of one build", second_images=True)
+    yield Event(
+        "storage", "a larger volume, another image and a changed setting of Mimir in one run", _storage, _can_grow, second_images=True
+    )
     yield Event("drain", "a node is drained, and comes back", _drain)
     yield from (_lose(node) for node in nodes)
     yield Event(

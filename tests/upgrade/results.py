@@ -124,15 +124,15 @@ def measured(row: Row, requests: Sequence[Request]) -> Row:
     )
 
 
-def judge(row: Row, data: Data | None, rules: Rules) -> Row:
+def judge(row: Row, data: Data | None, rules: Rules, problem: str = "") -> Row:
     """Return the row with its data and its status.
 
     `ok`, `failed`, `outage` (failures that are allowed: of a single replica, or of a lost node) or `control`: what a negative control had
-    to show.
+    to show. `problem`: why the event did not end well.
     """
     if data is not None:
         row = dataclasses.replace(row, lost=data.lost, duplicated=data.duplicated, scrapes_lost=data.scrapes_lost)
-    problems, status = list(_problems(row, data, rules)), "ok"
+    problems, status = [*([problem] if problem else []), *_problems(row, data, rules)], "ok"
     if (row.failed or row.lost) and not problems:
         status = "control" if rules.control else "outage"
     detail = "; ".join([*problems, *([row.detail] if row.detail else [])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import tempfile
 import time
@@ -59,48 +60,61 @@ class Options:
 
 
 def run(options: Options, say: Say, write: Callable[[Sequence[Row]], None]) -> list[Row]:
-    """Install, let the events happen, verify, and remove; return the rows.
+    """Install, let the events happen, verify, and remove, also after an error; return the rows.
 
     `write` takes those of each group of events when they are complete.
     """
     profile = inventories.load(f"tests/upgrade/profiles/{options.profile}.yml")
     given = yaml.safe_load(options.provider.read_text(encoding="utf-8"))
     provider = given.get("cluster_provider", "existing")
-    directory = REPOSITORY / "build/upgrade" / options.profile
-    site = Site([options.provider], directory, {**profile, **database.variables(provider, profile)})
+    site = Site([options.provider], REPOSITORY / "build/upgrade" / options.profile, {**profile, **database.variables(provider, profile)})
     variables = {**inventories.load(VARIABLES), **given, **site.variables}
     stack = inventories.stack(**variables)
     cluster = Cluster(variables["observability_kubeconfig"], variables["observability_context"], stack.namespace, timeout=60)
-    environment = Environment(cluster, stack, provider, given.get("verify_absent") or {}, "", 0, say)
-    nodes = environment.nodes()
-    bed = Bed(environment, site, options.profile)
-    asked = [event for event in events(nodes) if options.asked(event)]
+    bed = Bed(Environment(cluster, stack, provider, given.get("verify_absent") or {}, "", 0, say), site, options.profile)
+    known = list(events(bed.environment.nodes()))
+    asked = [event for event in known if options.asked(event)]
     if not asked:
-        raise ClusterError(f"no event is named {' or '.join(options.wanted)}; there are {', '.join(event.name for event in events(nodes))}")
-    database.prepare(cluster, variables)
-    with tempfile.TemporaryDirectory() as temporary:
-        if RELEASE in asked and not RELEASE.untestable(bed):
-            say(f"installing the previous release ({options.previous})")
-            site.run("previous", checkout=checkout(options.previous, Path(temporary)))
-        else:
-            say("installing the stack")
-            site.run("install")
+        raise ClusterError(f"no event is named {' or '.join(options.wanted)}; there are {', '.join(event.name for event in known)}")
+    try:
+        database.prepare(cluster, variables)
+        _install(bed, options, asked)
+        rows = _measure(bed, options, variables, asked, write)
+        say("site.yml once more, with the verification of every connection")
+        site.run("end", verify=True)
+    finally:
+        if not options.keep:
+            say("removing the stack")
+            site.run("remove", playbook="playbooks/remove.yml", extra=("-e", "remove_data=true"))
+            database.remove(cluster, variables)
+    return rows
+
+
+def _install(bed: Bed, options: Options, asked: Sequence[Event]) -> None:
+    """Put the stack on the cluster: that of the previous release where the first event is its upgrade."""
+    if RELEASE not in asked or RELEASE.untestable(bed):
+        bed.environment.say("installing the stack")
+        bed.site.run("install")
+        return
+    bed.environment.say(f"installing the previous release ({options.previous})")
+    with tempfile.TemporaryDirectory() as directory:
+        bed.site.run("previous", checkout=checkout(options.previous, Path(directory)))
+
+
+def _measure(
+    bed: Bed, options: Options, variables: dict[str, Any], asked: Sequence[Event], write: Callable[[Sequence[Row]], None]
+) -> list[Row]:
+    """Let the events happen that are possible here; return all rows."""
     reasons = {event.name: reason for event in asked if (reason := event.untestable(bed))}
     possible = [event for event in asked if event.name not in reasons]
-    if any(event.name in ("image", "storage") for event in possible):
+    if any(event.second_images for event in possible):
         second_tags()
-    rows = [not_tested(options.profile, "", event.name, reasons[event.name]) for event in asked if event.name in reasons]
+    rows = [not_tested(options.profile, "", name, reason) for name, reason in reasons.items()]
+    write(rows)
     for group in grouped(possible):
-        found = _Group(bed, options, variables, nodes, say).measure(group)
+        found = _Group(bed, options, variables, bed.environment.nodes()).measure(group)
         write(found)
         rows += found
-    write([row for row in rows if row.status == "not tested"])
-    say("site.yml once more, with the verification of every connection")
-    site.run("end", verify=True)
-    if not options.keep:
-        say("removing the stack")
-        site.run("remove", playbook="playbooks/remove.yml", extra=("-e", "remove_data=true"))
-        database.remove(cluster, variables)
     return rows
 
 
@@ -121,7 +135,6 @@ class _Group:
     options: Options
     variables: dict[str, Any]
     nodes: Sequence[str]
-    say: Say
 
     def measure(self, group: Sequence[Event]) -> list[Row]:
         """Let the events happen, count, and return the rows."""
@@ -129,16 +142,12 @@ class _Group:
         environment.wait_until_ready()
         candidates = [node for node in self.nodes if node not in {event.lost_node for event in group}]
         node = choose_node(candidates, environment.pods())
-        bed = Bed(
-            Environment(environment.cluster, stack, environment.provider, environment.absent, node, 0, self.say),
-            self.bed.site,
-            self.bed.profile,
-        )
+        bed = dataclasses.replace(self.bed, environment=dataclasses.replace(environment, generator_node=node))
         paths = [path for path in STORES if path != TAILED_LOGS or stack.has("alloy")]
         access = (self.variables["observability_kubeconfig"], self.variables["observability_context"])
         generator = Generator(Cluster(*access, NAMESPACE, timeout=60), stack)
         try:
-            self.say(f"generator on {node}, one event per {_EVENT_INTERVAL} on {', '.join(paths)}")
+            bed.environment.say(f"generator on {node}, one event per {_EVENT_INTERVAL} on {', '.join(paths)}")
             generator.start(node, paths, _EVENT_INTERVAL)
             client_plan = plan(environment.cluster, stack, generator.run(), self._entry(node))
             self._answered(client_plan)
@@ -147,10 +156,12 @@ class _Group:
             windows: list[Window] = []
             ended: list[int] = []
             figures: list[list[Row]] = []
+            problems: list[str] = []
             for event in group:
                 windows.append(Window(event.name, generator.number() if windows else 1))
                 before = self._prometheus()
-                requests = self._during(bed, event, client_plan, sent)
+                requests, problem = self._during(bed, event, client_plan, sent)
+                problems.append(problem)
                 ended.append(len(before - self._prometheus()))
                 figures.append(self._rows(event, requests))
             generator.stop(_PATIENCE * 3)
@@ -159,7 +170,7 @@ class _Group:
         finally:
             generator.remove()
         return [
-            judge(row, accounts.of(row.component, number), event.rules) if row.status != "not tested" else row
+            judge(row, accounts.of(row.component, number), event.rules, problems[number]) if row.status != "not tested" else row
             for number, (event, rows) in enumerate(zip(group, figures, strict=True))
             for row in rows
         ]
@@ -167,6 +178,8 @@ class _Group:
     def _entry(self, node: str) -> str:
         """Return the address of the ingress on a node that no event takes, as a load balancer before all nodes would."""
         address = str(self.variables.get("verify_ingress_address", ""))
+        if not address:
+            raise ClusterError("verify_ingress_address is not set; it should be the address of the ingress, for the requests of the test")
         if self.bed.environment.provider != "lab":
             return address
         [found] = [item for item in self.bed.environment.cluster.nodes() if item["metadata"]["name"] == node]
@@ -190,17 +203,22 @@ class _Group:
     def _prometheus(self) -> set[str]:
         return {pod["metadata"]["uid"] for pod in self.bed.environment.pods("prometheus")}
 
-    def _during(self, bed: Bed, event: Event, client_plan: dict[str, Any], sent: Sent) -> list[Request]:
-        """Let one event happen while the client asks; return the requests of the client and of the generator."""
+    def _during(self, bed: Bed, event: Event, client_plan: dict[str, Any], sent: Sent) -> tuple[list[Request], str]:
+        """Let one event happen while the client asks; return all requests, and why it did not end well."""
+        problem, say = "", bed.environment.say
         with Client(client_plan, bed.site.directory / f"{event.name}.jsonl") as client:
             time.sleep(self.options.quiet)
-            self.say(f"{event.name}: {event.description}")
+            say(f"{event.name}: {event.description}")
             began = time.monotonic()
-            event.run(bed)
-            bed.environment.wait_until_ready()
-            self.say(f"  everything is ready again after {time.monotonic() - began:.0f} s")
+            try:
+                event.run(bed)
+                bed.environment.wait_until_ready()
+                say(f"  everything is ready again after {time.monotonic() - began:.0f} s")
+            except ClusterError as error:
+                problem = str(error).splitlines()[0]
+                say(f"  {error}")
             time.sleep(self.options.quiet)
-        return [*client.requests(), *sent.requests()]
+        return [*client.requests(), *sent.requests()], problem
 
     def _rows(self, event: Event, requests: Sequence[Request]) -> list[Row]:
         stack, profile, rows = self.bed.environment.stack, self.bed.profile, []
@@ -215,7 +233,7 @@ class _Group:
                 # Nobody sends a request to Alloy.
                 rows.append(row if component == "alloy" else measured(row, mine))
                 if rows[-1].failed:
-                    self.say(f"  {component}: {rows[-1].failed} of {rows[-1].requests} requests failed: {rows[-1].detail}")
+                    self.bed.environment.say(f"  {component}: {rows[-1].failed} of {rows[-1].requests} requests failed: {rows[-1].detail}")
         return rows
 
     def _note(self, event: Event, component: str) -> str:

@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", help="put images on the nodes: of the components named, or all that can be made by now")
     load.add_argument("component", nargs="*", help="a name in versions.yml")
     second = commands.add_parser("second-tags", help="give every image of the lab a second tag: the one that it has, with a suffix")
-    second.add_argument("suffix", help="for instance -second")
+    second.add_argument("suffix", help="for instance `second`, which stands behind a `-`")
     commands.add_parser("node-stop", help="lose a node of the lab: everything on it is killed at once").add_argument("node")
     commands.add_parser("node-start", help="start a lost node of the lab again").add_argument("node")
     return parser

@@ -88,6 +88,11 @@ def test_a_negative_control_has_to_find_the_failure() -> None:
     assert (missed.status, missed.detail) == ("failed", "negative control: no request failed, so the client does not see an outage")
 
 
+def test_an_event_that_did_not_end_well_is_a_failure_of_every_row() -> None:
+    found = judge(row(3), Data(), USUAL, "site.yml (image) failed")
+    assert (found.status, found.detail) == ("failed", "site.yml (image) failed")
+
+
 def test_hardly_any_request_is_no_measurement() -> None:
     assert judge(row(2, good=3), None, USUAL).status == "failed"
 
