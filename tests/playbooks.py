@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,6 +36,20 @@ def run(
 def execute(playbook: Path, inventory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run a playbook on an inventory; return code and output."""
     return _ended(_started(playbook, inventory, *arguments, environment=environment))
+
+
+def kill(started: subprocess.Popen[str]) -> None:
+    """Kill a run at once, with its workers, which have sessions of their own and would go on with their task."""
+    for pid in [started.pid, *_descendants(started.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        children = [int(child) for path in Path("/proc", str(pid), "task").glob("*/children") for child in path.read_text().split()]
+        return [each for child in children for each in (child, *_descendants(child))]
+    return []
 
 
 def _started(playbook: Path, inventory: Path, *arguments: str, environment: Mapping[str, str] | None) -> subprocess.Popen[str]:

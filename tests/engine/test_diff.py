@@ -144,7 +144,14 @@ def report(drifting: Installation, clean: Report, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="module")
 def changed(drifting: Installation, report: Report, tmp_path_factory: pytest.TempPathFactory) -> Report:  # noqa: ARG001 - it comes before
     """Return the report after a change of the inventory, which nobody has applied yet."""
-    changes = {"alloy_enabled": False, "otel_collector_replicas": 3, "mimir_storage_size": "99Gi", "diff_ignore_managers": ["labeller"]}
+    changes: dict[str, Any] = {
+        "alloy_enabled": False,
+        "otel_collector_replicas": 3,
+        "mimir_storage_size": "99Gi",
+        "loki_storage_size": "99Gi",
+        "loki_pod": {"storage_class": "other"},
+        "diff_ignore_managers": ["labeller"],
+    }
     return compare(drifting, tmp_path_factory.mktemp("inventory"), diff_fail=False, **changes)
 
 
@@ -237,9 +244,17 @@ def test_what_a_component_that_is_switched_off_leaves_is_extra(changed: Report) 
 
 
 def test_what_the_api_server_does_not_take_is_rejected_and_the_rest_compared(changed: Report) -> None:
-    (finding,) = changed.of("StatefulSet.apps drift/mimir")
+    (finding,) = changed.of("StatefulSet.apps drift/loki")
     assert (finding["difference"], finding["next_run"]) == ("rejected", "fails")
     assert "updates to statefulset spec" in finding["reason"]
+
+
+def test_larger_volumes_are_a_change_for_which_the_stateful_set_is_made_anew(changed: Report) -> None:
+    (finding,) = changed.of("StatefulSet.apps drift/mimir")
+    assert (finding["difference"], finding["next_run"]) == ("changed", "re-creates it")
+    assert finding["reason"] == "volumes grow from 50Gi to 99Gi; re-created, its pods stay until each is replaced"
+    causes = {field["path"]: field["cause"] for field in finding["fields"]}
+    assert causes == {"spec.template.spec.containers[mimir].image": "manager", "spec.volumeClaimTemplates": "inventory"}
 
 
 def test_managers_can_be_ignored_and_drift_be_only_reported(changed: Report) -> None:

@@ -51,6 +51,16 @@ def test_nothing_is_changed_by_a_run_that_is_rejected(installed: Installation, c
     assert installed.versions() == before
 
 
+def test_a_volume_that_the_cluster_does_not_enlarge_costs_no_stateful_set(installed: Installation) -> None:
+    before = installed.objects()[f"StatefulSet.apps {NAMESPACE}/loki"]["metadata"]["uid"]
+    for arguments in (["--check"], []):
+        done = installed.play("site.yml", *arguments, loki_storage_size="60Gi")
+        assert done.code != 0
+        assert "PersistentVolumeClaim data-loki-0 cannot grow from 50Gi to 60Gi: " in done.output
+        assert "it has no volume yet" in done.output
+        assert installed.objects()[f"StatefulSet.apps {NAMESPACE}/loki"]["metadata"]["uid"] == before
+
+
 def test_a_change_of_the_place_that_was_accepted_is_made_and_noted(installed: Installation) -> None:
     done = installed.play(observability_object_storage=BUCKETS, observability_allow_storage_change=True)
     assert done.code == 0, done.output

@@ -92,12 +92,15 @@ def test_the_documented_roles_are_enough_to_install_settle_change_prune_and_comp
     assert "rights" not in first.output
     again = stack.play("site.yml", "-vv")
     assert again.settled, again.output
-    changes: dict[str, Any] = {"prometheus_retention": "5d", "grafana_enabled": False}
+    changes: dict[str, Any] = {"prometheus_retention": "5d", "prometheus_storage_size": "60Gi", "grafana_enabled": False}
     compared = stack.play("site.yml", "--check", "--diff", **changes)
     assert compared.code == 0, compared.output
     changed = stack.play(**changes)
     assert changed.code == 0, changed.output
     assert any(line.endswith("Deployment grafana: removed") or line == "Deployment grafana: removed" for line in changed.lines), (
+        changed.output
+    )
+    assert any(line.startswith("StatefulSet prometheus: volumes grow from 20Gi to 60Gi; re-created") for line in changed.lines), (
         changed.output
     )
     assert "rights" not in changed.output

@@ -89,7 +89,7 @@ def killed(stack: Installation, proxy: Proxy, number: int) -> None:
         nonlocal writes
         writes += is_write(asked)
         if writes == number and not done.is_set():
-            os.killpg(started.pid, signal.SIGKILL)
+            playbooks.kill(started)
             done.set()
 
     proxy.seen = seen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import tempfile
@@ -144,18 +143,14 @@ def test_volumes_grow_under_pods_that_stay(stack: Installation) -> None:
 
 
 def killed(stack: Installation, proxy: Proxy, at: Callable[[Asked], bool], **changes: Any) -> None:
-    """Run the playbook through a proxy, and kill it with all of its processes instead of the first request that `at` is true of.
-
-    Ansible's workers have sessions of their own, so each process is killed.
-    """
+    """Run the playbook through a proxy, and kill it with all of its processes instead of the first request that `at` is true of."""
     done = threading.Event()
 
     def fault(asked: Asked) -> Fault | None:
         if done.is_set() or not at(asked):
             return None
         done.set()
-        for pid in [started.pid, *descendants(started.pid)]:
-            os.kill(pid, signal.SIGKILL)
+        playbooks.kill(started)
         return Fault(503)
 
     proxy.fault = fault
@@ -167,11 +162,6 @@ def killed(stack: Installation, proxy: Proxy, at: Callable[[Asked], bool], **cha
     assert done.is_set()
     assert started.returncode == -signal.SIGKILL
     stack.cluster.request("DELETE", BY_KIND["Lease"].path(stack.namespace, lease.NAME))
-
-
-def descendants(pid: int) -> list[int]:
-    children = [int(child) for path in Path("/proc", str(pid), "task").glob("*/children") for child in path.read_text().split()]
-    return [each for child in children for each in (child, *descendants(child))]
 
 
 @pytest.fixture
@@ -282,11 +272,14 @@ def test_pods_are_not_replaced_while_another_one_is_not_ready(pair: Installation
     until(lambda: stateful_set(pair)["status"]["readyReplicas"] == 2)
     checked = pair.play("site.yml", "--check", **CHANGES[0])
     assert "StatefulSet mimir: a run would wait with the replacement of its pods; mimir-0: the disk is full" in checked.lines
+    configuration = pair.versions()[f"ConfigMap {pair.namespace}/mimir"]
     run = pair.play(observability_wait_timeout=5, **CHANGES[0])
     assert run.code != 0
     for part in ("mimir-0: the disk is full", "within 5 s (observability_wait_timeout)", "observability_allow_unready_replicas"):
         assert part in run.output, run.output
     assert uids(pair) == before
+    # It would be read by a pod that starts again.
+    assert pair.versions()[f"ConfigMap {pair.namespace}/mimir"] == configuration
     # It becomes ready while the run waits.
     thread = threading.Timer(20, lambda: set_ready(pair, "mimir-0", ready=True))
     thread.start()
@@ -326,7 +319,9 @@ def test_a_larger_volume_and_another_configuration_at_once_replace_one_pod_at_a_
         run = pair.play(**both)
     assert run.code == 0, run.output
     (line,) = changed(run)
-    assert line.startswith("StatefulSet mimir: volumes grow from 50Gi to 60Gi; re-created, its pods stay; changed (spec.template.")
+    assert line.startswith(
+        "StatefulSet mimir: volumes grow from 50Gi to 60Gi; re-created, its pods stay until each is replaced; changed (spec.template."
+    )
     assert max(len(names) for names in missing) == 1, missing
     assert not set(uids(pair).values()) & set(before.values())
     assert set(claims(pair).values()) == {("60Gi", "60Gi")}

@@ -89,13 +89,17 @@ def apply(
     """
     steps = _Steps(cluster, waiting, dry=dry, gated=gated)
 
-    def one(item: Item) -> Applied:
-        return steps.applied(item, None if always else known.get(key_of(item)))
+    def plan(item: Item) -> _Plan:
+        return steps.plan(item, None if always else known.get(key_of(item)))
 
     found: dict[str, Applied] = {}
     with ThreadPoolExecutor(THREADS) as pool:
+        # Before anything is changed: a run that waits for a pod in vain has left its configuration alone, too.
+        sets = [item for item in objects if item["kind"] == "StatefulSet"]
+        held = dict(zip((key_of(item) for item in sets), pool.map(lambda item: steps.hold(plan(item)), sets), strict=True))
         for group in _in_order(objects):
-            found |= zip((key_of(item) for item in group), pool.map(one, group), strict=True)
+            done = pool.map(lambda item: steps.done(held.get(key_of(item)) or plan(item)), group)
+            found |= zip((key_of(item) for item in group), done, strict=True)
     return [found[key_of(item)] for item in objects]
 
 
@@ -113,6 +117,18 @@ def _in_order(objects: Sequence[Item]) -> list[list[Item]]:
 
 
 @dataclass(frozen=True)
+class _Plan:
+    """What is to become of one object: `after` is what applying makes of `before`. `going` is a StatefulSet that is being made anew."""
+
+    item: Item
+    desired: str
+    before: Item | None = None
+    after: Item | None = None
+    note: str = ""
+    going: Item | None = None
+
+
+@dataclass(frozen=True)
 class _Steps:
     """What happens to one object of a run: compare, wait, write."""
 
@@ -121,55 +137,55 @@ class _Steps:
     dry: bool
     gated: bool
 
-    def applied(self, item: Item, known: tuple[str, str] | None) -> Applied:
+    def plan(self, item: Item, known: tuple[str, str] | None) -> _Plan:
         desired, before = digest(item), read(self.cluster, item)
-        going = before is not None and self._is_going(before)
-        if before is None or going:
-            # What is being deleted cannot be tried.
-            after = item if self.dry and going else sent(self.cluster, item, dry=self.dry)
-            return Applied(item, None, after, changed=True, desired=desired, live=live_digest(after))
-        if known == (desired, live := live_digest(before)):
-            return Applied(item, before, before, changed=False, desired=desired, live=live)
-        # An apply that changes nothing is written nevertheless where a list is empty, and for every claim: such a write is avoided.
-        after, note = planned(self.cluster, item, before)
-        if is_same(before, after):
-            return Applied(item, before, before, changed=False, desired=desired, live=live)
-        if gate.replaces(before, after):
-            self._hold(before, after)
-        if note:
-            volumes.grow(self.cluster, item, before, dry=self.dry)
-        if not self.dry:
-            after = recreation.recreated(self.cluster, item, before, after, self.waiting) if note else sent(self.cluster, item, dry=False)
-        return Applied(item, before, after, not is_same(before, after), desired, live_digest(after), note)
+        if before is None:
+            return _Plan(item, desired)
+        if since := before["metadata"].get("deletionTimestamp"):
+            if recreation.is_interrupted(before):
+                return _Plan(item, desired, going=before)
+            # Applying would be answered with a success, and the object be gone afterwards.
+            held = ", ".join(before["metadata"].get("finalizers") or [])
+            raise ClusterError(
+                f"{key_of(item)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
+                "repeat the run when it is gone"
+            )
+        if known == (desired, live_digest(before)):
+            return _Plan(item, desired, before, before)
+        return _Plan(item, desired, before, *planned(self.cluster, item, before))
 
-    def _is_going(self, before: Item) -> bool:
-        """Whether an object is a StatefulSet that an earlier run was making anew; then it is gone when this returns, but in a dry run.
-
-        Raises ClusterError for any other object that is being deleted.
-        """
-        if not (since := before["metadata"].get("deletionTimestamp")):
-            return False
-        if recreation.is_interrupted(before):
-            if not self.dry:
-                recreation.wait_until_gone(self.cluster, before, self.waiting)
-            return True
-        # Applying would be answered with a success, and the object be gone afterwards.
-        held = ", ".join(before["metadata"].get("finalizers") or [])
-        raise ClusterError(
-            f"{key_of(before)} is being deleted since {since}{f', and is held by its finalizers ({held})' if held else ''}; "
-            "repeat the run when it is gone"
-        )
-
-    def _hold(self, before: Item, after: Item) -> None:
-        if not self.gated:
-            return
+    def hold(self, plan: _Plan) -> _Plan:
+        """Wait until pods may be replaced, where the plan does that, and return the plan."""
+        before, after = plan.before, plan.after
+        if not self.gated or before is None or after is None or not gate.replaces(before, after):
+            return plan
         if self.dry:
             if why := gate.unready(self.cluster, before):
                 self.waiting.say(f"{title_of(before)}: a run would wait with the replacement of its pods; {why}")
-            return
+            return plan
         gate.hold(self.cluster, before, self.waiting)
         if gate.scaled_down(self.cluster, before, after, self.waiting):
             gate.hold(self.cluster, before, self.waiting)
+        return plan
+
+    def done(self, plan: _Plan) -> Applied:
+        item, before, after = plan.item, plan.before, plan.after
+        if before is None or after is None:
+            if plan.going and not self.dry:
+                recreation.wait_until_gone(self.cluster, plan.going, self.waiting)
+            # What is being deleted cannot be tried.
+            made = item if self.dry and plan.going else sent(self.cluster, item, dry=self.dry)
+            return Applied(item, None, made, changed=True, desired=plan.desired, live=live_digest(made))
+        # An apply that changes nothing is written nevertheless where a list is empty, and for every claim: such a write is avoided.
+        if is_same(before, after):
+            return Applied(item, before, before, changed=False, desired=plan.desired, live=live_digest(before))
+        if plan.note:
+            volumes.grow(self.cluster, item, before, dry=self.dry)
+        if not self.dry and plan.note:
+            after = recreation.recreated(self.cluster, item, before, after, self.waiting)
+        elif not self.dry:
+            after = sent(self.cluster, item, dry=False)
+        return Applied(item, before, after, not is_same(before, after), plan.desired, live_digest(after), plan.note)
 
 
 def planned(cluster: Cluster, item: Item, before: Item) -> tuple[Item, str]:
@@ -182,7 +198,8 @@ def planned(cluster: Cluster, item: Item, before: Item) -> tuple[Item, str]:
         return sent(cluster, item, dry=True), ""
     after = sent(cluster, volumes.with_sizes(item, {name: old for name, (old, _new) in sizes.items()}), dry=True)
     after = volumes.with_sizes(after, {name: new for name, (_old, new) in sizes.items()})
-    return after, f"{volumes.title(sizes)}; {recreation.NOTE}"
+    replaced = " until each is replaced" if gate.replaces(before, after) else ""
+    return after, f"{volumes.title(sizes)}; {recreation.NOTE}{replaced}"
 
 
 def read(cluster: Cluster, item: Item) -> Item | None:

@@ -96,6 +96,18 @@ def test_an_object_that_is_not_there_or_goes_is_missing() -> None:
     assert "2026-01-02" in found(going)[0]["reason"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "finalizers", "next_run"),
+    [("StatefulSet", ["orphan"], "creates it"), ("StatefulSet", ["orphan", "x"], "fails"), ("Deployment", ["orphan"], "fails")],
+)
+def test_a_stateful_set_that_a_run_was_making_anew_is_created_by_the_next_one(kind: str, finalizers: list[str], next_run: str) -> None:
+    going = workload()
+    going["kind"] = kind
+    going["metadata"] |= {"deletionTimestamp": "2026-01-02T00:00:00Z", "finalizers": finalizers}
+    (finding,) = drift.compared(going, going, going, inventory_changed=False)
+    assert (finding["difference"], finding["next_run"]) == ("missing", next_run)
+
+
 def test_a_changed_field_has_its_manager_the_time_and_both_numbers() -> None:
     scaled = entry("kubectl", {"f:spec": {"f:replicas": {}}}, subresource="scale")
     (finding,) = found(workload(scaled, ours=without("replicas"), replicas=5))
