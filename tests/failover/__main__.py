@@ -28,7 +28,8 @@ from tests.failover.results import QUERIES, STORES, TAILED_LOGS, UPLOADS, Result
 from tests.failover.stores import Stores
 
 VARIABLES = [REPOSITORY / "inventories/local/group_vars/observability.yml", REPOSITORY / "build/provider.yml"]
-# Seconds without stores, or in `ha` without the object storage, by profile.
+# By profile: seconds before and after a fault, and seconds without stores, or in `ha` without the object storage.
+_QUIET = {"single": 25.0, "ha": 15.0}
 _OUTAGE = {"single": 60.0, "ha": 600.0}
 
 
@@ -51,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=names, metavar="FAULT", help="only this fault; may be repeated")
     parser.add_argument("--path", action="append", choices=list(STORES), metavar="PATH", help="only this path; may be repeated")
     parser.add_argument("--interval", default="200ms", help="time between two events of a path, as Go writes it (default: %(default)s)")
-    parser.add_argument("--quiet", type=float, default=25, metavar="SECONDS", help="before a fault and after it (default: %(default)g)")
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        metavar="SECONDS",
+        help=f"before a fault and after it (default: {_QUIET['single']:g}, in ha {_QUIET['ha']:g})",
+    )
     parser.add_argument(
         "--outage",
         type=float,
@@ -110,11 +116,12 @@ def _events(options: argparse.Namespace, environment: Environment, cluster: Clus
     paths = [path for path in asked if path not in untestable]
     reasons = {fault.name: reason for fault in wanted if (reason := fault.untestable(environment))}
     chosen = [fault for fault in wanted if fault.name not in reasons]
+    pace = session.Pace(options.interval, _QUIET[stack.profile] if options.quiet is None else options.quiet)
     lines = []
     for node, faults in session.places(chosen, environment.nodes(), environment.generator_node):
         _say(f"generator on {node}: one event per {options.interval} on {', '.join(paths)}")
         place = replace(environment, generator_node=node)
-        lines += session.results(place, Generator(cluster, stack), faults, paths, session.Pace(options.interval, options.quiet))
+        lines += session.results(place, Generator(cluster, stack), faults, paths, pace)
     lines += [not_tested(path, fault.name, untestable[path]) for path in asked if path in untestable for fault in chosen]
     lines += [not_tested(path, name, reason) for name, reason in reasons.items() for path in asked]
     faults_in_order = [fault.name for fault in wanted]

@@ -20,7 +20,7 @@ from tests.failover.results import UPLOADS, Effects, Result, Window, judge
 from tests.failover.waiting import wait
 
 FAULT = "storage-outage"
-# Between two replicas: an ingester of Mimir takes no samples while it cuts a block, and two of three have to.
+# Until a replica has cut its blocks. An ingester of Mimir takes no samples meanwhile, and two of three have to.
 _PAUSE = 10.0
 # After the outage everything is uploaded within this time: both try again at least once a minute.
 _UPLOADED_WITHIN = 300.0
@@ -43,7 +43,7 @@ class Store:
 STORES = (
     Store(
         "mimir",
-        "/ingester/flush?wait=true",
+        "/ingester/flush",
         waiting="cortex_ingester_tsdb_compactions_total",
         uploaded="cortex_ingester_shipper_uploads_total",
         cut=True,
@@ -116,8 +116,8 @@ def _order(environment: Environment, store: Store) -> dict[str, int]:
         answer = environment.cluster.pod(pod, port(store.component, "http"), store.order, method="POST")
         if not 200 <= answer.status < 300:
             raise ClusterError(f"{pod} does not upload: {answer.excerpt()}")
-        waiting[pod] = _metric(environment, store, pod, store.waiting) - there if store.cut else there
         time.sleep(_PAUSE)
+        waiting[pod] = _metric(environment, store, pod, store.waiting) - there if store.cut else there
     environment.say(f"  {store.component} would upload {', '.join(f'{number} from {pod}' for pod, number in waiting.items())}")
     return waiting
 

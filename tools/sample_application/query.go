@@ -15,15 +15,16 @@ import (
 )
 
 // How long an answer to a query may take.
-const queryTimeout = 5 * time.Second
+const queryTimeout = 10 * time.Second
 
 // query asks one store once for each event of the clock, whatever became of the queries before, and counts what was not answered with data.
 //
-// Nothing is asked again, and connections are kept: that is what a user of the store sees.
+// Nothing is asked again. Every second query is sent over a connection that is kept, the others over one of their own: a Service picks a
+// replica for each connection, and what ends a replica is seen on those that are kept.
 type query struct {
 	name, url, tenant string
 	clock             *clock
-	client            *http.Client
+	kept, new         *http.Client
 
 	under sync.WaitGroup // queries under way
 	ended atomic.Bool    // no more of them, and none under way
@@ -35,10 +36,14 @@ type query struct {
 
 // newQuery returns the query of a `name=url`. Without any data so far nothing is counted: what it asks for has to be stored first.
 func newQuery(name, url, tenant string, clock *clock) *query {
-	client := newClient()
-	client.Timeout = queryTimeout
-	return &query{name: name, url: url, tenant: tenant, clock: clock, client: client, failed: map[int64]string{}}
+	q := &query{name: name, url: url, tenant: tenant, clock: clock, kept: newClient(), new: newClient(), failed: map[int64]string{}}
+	q.new.Transport.(*http.Transport).DisableKeepAlives = true
+	q.limit(queryTimeout)
+	return q
 }
+
+// limit sets how long an answer may take.
+func (q *query) limit(timeout time.Duration) { q.kept.Timeout, q.new.Timeout = timeout, timeout }
 
 // run asks until the clock is stopped and everything is answered, or ctx ends.
 func (q *query) run(ctx context.Context) {
@@ -55,7 +60,7 @@ func (q *query) run(ctx context.Context) {
 		if q.clock.stopped() && number > q.clock.generated() {
 			return
 		}
-		q.under.Go(func() { q.count(number, q.ask(ctx)) })
+		q.under.Go(func() { q.count(number, q.ask(ctx, number)) })
 	}
 }
 
@@ -71,7 +76,7 @@ func (q *query) count(number int64, err error) {
 }
 
 // ask returns an error unless the store answers with data, in the format that Prometheus, Mimir and Loki share.
-func (q *query) ask(ctx context.Context) error {
+func (q *query) ask(ctx context.Context, number int64) error {
 	address, form, _ := strings.Cut(q.url, "?")
 	// As Grafana asks. A GET would be sent again by the client itself when its connection is cut.
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, io.NopCloser(strings.NewReader(form)))
@@ -83,7 +88,11 @@ func (q *query) ask(ctx context.Context) error {
 		request.Header.Set("X-Scope-OrgID", q.tenant)
 	}
 	request.Header.Set("User-Agent", "observability-stack-sample-application")
-	response, err := q.client.Do(request)
+	client := q.kept
+	if number%2 == 1 {
+		client = q.new
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

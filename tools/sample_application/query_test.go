@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 func asked(t *testing.T, times int64, answer func(number int64, w http.ResponseWriter, r *http.Request)) queryStatus {
 	t.Helper()
 	var requests atomic.Int64
-	clock := newClock(interval)
+	clock := newClock(5 * interval)
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		number := requests.Add(1)
 		if number == times {
@@ -25,7 +26,7 @@ func asked(t *testing.T, times int64, answer func(number int64, w http.ResponseW
 	}))
 	defer store.Close()
 	asking := newQuery("mimir", store.URL+"/query?query=up", "north", clock)
-	asking.client.Timeout = time.Second
+	asking.limit(time.Second)
 	asking.run(context.Background())
 	if !asking.ended.Load() {
 		t.Error("it has not ended")
@@ -64,19 +65,39 @@ func TestQueriesThatAreNotAnsweredWithDataHaveFailed(t *testing.T) {
 	}
 }
 
-func TestQueriesCountFromTheFirstAnswerWithData(t *testing.T) {
-	account := asked(t, 6, func(number int64, w http.ResponseWriter, _ *http.Request) {
-		if number < 3 {
-			_, _ = io.WriteString(w, withoutData)
-			return
-		}
+func TestEverySecondQueryKeepsItsConnection(t *testing.T) {
+	from := map[string]int{}
+	var mutex sync.Mutex
+	asked(t, 8, func(_ int64, w http.ResponseWriter, r *http.Request) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		from[r.RemoteAddr]++
 		_, _ = io.WriteString(w, withData)
 	})
-	if account.First < 3 || len(account.Failed) != 0 {
-		t.Errorf("%+v, expected no failure, and not before the third", account)
+	kept := 0
+	for _, requests := range from {
+		kept = max(kept, requests)
 	}
-	if account := asked(t, 3, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }); account.First != 0 {
-		t.Errorf("%+v, expected no first one", account)
+	if len(from) != 5 || kept != 4 {
+		t.Errorf("requests by connection: %v, expected one with four and four with one", from)
+	}
+}
+
+func TestQueriesCountFromTheFirstAnswerWithData(t *testing.T) {
+	asking := newQuery("mimir", "http://mimir:8080/", "", newClock(interval))
+	// Answers come in any order.
+	for _, answer := range []struct {
+		number int64
+		err    error
+	}{{1, errRejected}, {2, errRejected}, {5, nil}, {4, nil}, {7, errRejected}, {3, errRejected}, {6, errRejected}} {
+		if account := asking.status(); account.First == 0 && len(account.Failed) > 0 {
+			t.Errorf("%+v, expected no failure so far", account)
+		}
+		asking.count(answer.number, answer.err)
+	}
+	account := asking.status()
+	if account.First != 4 || len(account.Failed) != 2 || account.Failed[0].Number != 6 || account.Failed[1].Number != 7 {
+		t.Errorf("%+v, expected 4 as the first, and failures of 6 and 7", account)
 	}
 }
 
