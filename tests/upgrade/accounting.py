@@ -40,6 +40,7 @@ class Accounts:
     windows: Sequence[Window]
     ended: Sequence[int]
     paths: Sequence[str]
+    # Results of each path in its store, and of each pushed path in each Prometheus replica: PATH@POD.
     _found: dict[str, list[Result]] = field(default_factory=dict)
 
     def settle(self) -> None:
@@ -56,7 +57,7 @@ class Accounts:
         return any(result.lost for path, results in self._found.items() if path != SCRAPE for result in results)
 
     def _read(self) -> dict[str, list[Result]]:
-        """Return the results of each path in its store, and of the pushed paths in each Prometheus replica: as PATH@POD."""
+        """Return the results, as the stores are now."""
         run, stores = self.run, self.stores
         seconds = int(time.time() - run.start / 1000) + 60
         found: dict[str, list[Result]] = {}
@@ -74,16 +75,21 @@ class Accounts:
 
     def of(self, component: str, window: int) -> Data | None:
         """Return what became of a component's events in a window; None for a component that has none."""
-        names = sources(component, self._found)
-        if not names:
-            return None
-        scrape = self._found[SCRAPE][window] if component == "mimir" and SCRAPE in self._found else None
-        return Data(
-            lost=sum(self._found[name][window].lost or 0 for name in names),
-            duplicated=sum(self._found[name][window].duplicated or 0 for name in names),
-            scrapes_lost=scrape.lost if scrape else None,
-            scrapes_allowed=self.ended[window],
-        )
+        return data(component, self._found, window, self.ended[window])
+
+
+def data(component: str, found: Mapping[str, Sequence[Result]], window: int, ended: int) -> Data | None:
+    """Return what became of a component's events in a window, in which so many Prometheus pods ended; `found`: see Accounts."""
+    names = sources(component, found)
+    if not names:
+        return None
+    scrape = found[SCRAPE][window] if component == "mimir" and SCRAPE in found else None
+    return Data(
+        lost=sum(found[name][window].lost or 0 for name in names),
+        duplicated=sum(found[name][window].duplicated or 0 for name in names),
+        scrapes_lost=scrape.lost if scrape else None,
+        scrapes_allowed=ended,
+    )
 
 
 def sources(component: str, found: Mapping[str, object]) -> list[str]:

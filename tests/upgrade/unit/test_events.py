@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from tests import inventories
+from tests.failover.results import Result
 from tests.upgrade import changes, database
-from tests.upgrade.accounting import PATHS, sources
+from tests.upgrade.accounting import PATHS, data, sources
 from tests.upgrade.drain import movable
 from tests.upgrade.events import VARIABLES, events
+from tests.upgrade.results import Data
 from tests.upgrade.run import COMPONENTS, PROFILES, grouped
 from tests.upgrade.site import laid_over
 from tests.upgrade.targets import targets
@@ -79,6 +81,26 @@ def test_every_component_has_its_data() -> None:
     assert sources("loki", found) == ["otlp-logs"]
     assert sources("grafana", found) == sources("alloy", found) == []
     assert set(PATHS) <= set(COMPONENTS)
+
+
+def test_a_loss_is_that_of_every_component_on_the_way() -> None:
+    def result(path: str, lost: int = 0, duplicated: int = 0) -> list[Result]:
+        return [Result(path, "first", "mimir", "ok"), Result(path, "image", "mimir", "ok", lost=lost, duplicated=duplicated)]
+
+    found = {
+        "otlp-metrics-grpc": result("otlp-metrics-grpc", lost=2),
+        "otlp-metrics-grpc@prometheus-0": result("otlp-metrics-grpc"),
+        "remote-write": result("remote-write", duplicated=1),
+        "remote-write@prometheus-1": result("remote-write", lost=5),
+        "scrape": result("scrape", lost=1),
+        "otlp-logs": result("otlp-logs", lost=3),
+    }
+    assert data("otel_collector", found, 1, 0) == Data(lost=5)
+    assert data("mimir", found, 1, 2) == Data(lost=2, duplicated=1, scrapes_lost=1, scrapes_allowed=2)
+    assert data("prometheus", found, 1, 0) == Data(lost=5)
+    assert data("loki", found, 1, 0) == Data(lost=3)
+    assert data("loki", found, 0, 0) == Data()
+    assert data("grafana", found, 1, 0) is None
 
 
 def test_a_target_for_each_public_component_and_for_the_ingress() -> None:
