@@ -118,23 +118,24 @@ def scrapes(run: Run, windows: Sequence[Window], times: Sequence[int], interval:
 
 
 def queries(run: Run, windows: Sequence[Window], path: str, first: int, failed: Mapping[int, str]) -> list[Result]:
-    """Return the results of the queries to one store, one per event; `failed`: number of the event -> reason.
+    """Return the results of the queries to one store, one for every second event; `failed`: number of the event -> reason.
 
     They count from the `first` that was answered with data, 0 when none was. `longest_outage_seconds` is the longest time in which none of
     those that were sent was answered, in the window of the first of them. `detail` has the first reason.
     """
+    step = 2
     asked, wrong, longest = Counter[int](), Counter[int](), Counter[int]()
     reasons: dict[int, str] = {}
     row = 0
-    for number in range(first or run.last + 1, run.last + 1):
+    for number in range(first or run.last + 1, run.last + 1, step):
         window = _by_window(windows, number)
         asked[window] += 1
         row = row + 1 if number in failed else 0
         if row:
             wrong[window] += 1
             reasons.setdefault(window, failed[number])
-            began = _by_window(windows, number - row + 1)
-            longest[began] = max(longest[began], row * run.interval)
+            began = _by_window(windows, number - (row - 1) * step)
+            longest[began] = max(longest[began], row * step * run.interval)
     return [
         Result(
             path=path,

@@ -16,8 +16,10 @@ from tests.failover.waiting import wait
 
 # Longer than Kubernetes takes to notice that a node does not answer.
 _NODE_LOST_FOR = 60.0
-# Seconds in which a store may not answer a single query after a replica, or a node, was killed.
+# For how many seconds a store may not answer a single query: after a replica was killed, and after a node was. Until Kubernetes notices
+# that one, it sends the replicas there their part of new connections, and the DNS server there its part of the lookups.
 _BRIEFLY = 5.0
+_UNNOTICED = 15.0
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _node_loss(number: int) -> Fault:
     def lose(environment: Environment) -> Effects:
         return _lose_node(environment.nodes()[number - 1], environment)
 
-    return Fault(f"node-{number}-loss", f"node {number} is lost and comes back", lose, _needs_nodes(number), _BRIEFLY, number)
+    return Fault(f"node-{number}-loss", f"node {number} is lost and comes back", lose, _needs_nodes(number), _UNNOTICED, number)
 
 
 # The replicas of the profile, their nodes and what they share. Everything else happens in `single`.

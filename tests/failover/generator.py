@@ -5,47 +5,34 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue, kubernetes
 from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import replica_urls, url
-from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME, selector
+from ansible_collections.observability.stack.plugins.module_utils.stack.labels import NAME
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 from ansible_collections.observability.stack.plugins.module_utils.stack.rollouts import waiting_pods
 
-from tests.failover.results import OTLP_LOGS, PUSHED_METRICS, QUERIES, SCRAPE, Run
+from tests.failover import queries
+from tests.failover.results import Run
 from tests.failover.waiting import wait
 
 NAMESPACE = "observability-failover"
 POD = "generator"
 _APP = "failover-generator"
 _PORT = catalogue.port("sample_application", "http")
+_DNS = {"ndots": "2", "timeout": "2", "attempts": "4"}
 
 
-def queries(stack: Stack, identifier: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return the queries of the run's latest events, one for each store that has some of these paths: name -> URL, through the Service."""
-    latest = {"query": f'count({{run="{identifier}"}})'}
-    lines = {"query": f'{{service_name="{_APP}"}} |= "{identifier}"', "since": "5m", "limit": "1"}
-    found = {}
-    if set(paths) & {SCRAPE, *PUSHED_METRICS}:
-        found = {"mimir": ("/prometheus/api/v1/query", latest), "prometheus": ("/api/v1/query", latest)}
-    if OTLP_LOGS in paths:
-        found["loki"] = ("/loki/api/v1/query_range", lines)
-    names = {store: name for name, store in QUERIES.items()}
-    return {
-        names[store]: f"{url(stack, store, 'http')}{path}?{urlencode(form)}" for store, (path, form) in found.items() if stack.has(store)
-    }
-
-
-def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str) -> dict[str, Any]:
+def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval: str, addresses: Mapping[str, str]) -> dict[str, Any]:
     """Return the pod that makes events of the run `identifier` on these paths, one per `interval` (as Go writes a duration) and path.
 
-    It also queries the stores as often.
+    It also queries the stores, at the `addresses` of their Services, as often.
     """
     otlp = {name: url(stack, "otel_collector", f"otlp-{name}") for name in ("grpc", "http")}
     arguments = [
@@ -56,7 +43,7 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         f"--otlp-http-endpoint={otlp['http']}",
         f"--paths={','.join(paths)}",
         *(f"--remote-write-url={address}" for address in replica_urls(stack, "prometheus", "/api/v1/write").values()),
-        *(f"--query={name}={address}" for name, address in queries(stack, identifier, paths).items()),
+        *(f"--query={name}={address}" for name, address in queries.urls(_APP, identifier, paths, addresses).items()),
         *([f"--query-tenant={stack.tenant}"] if stack.tenant else []),
     ]
 
@@ -91,6 +78,8 @@ def skeleton(stack: Stack, name: str, app: str, node: str, arguments: Sequence[s
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 5,
+            # As the pods of the stack: otherwise queries wait for the DNS server on a lost node, not for a store.
+            "dnsConfig": {"options": [{"name": name, "value": value} for name, value in _DNS.items()]},
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": 65532,
@@ -141,25 +130,6 @@ def remove_namespace(cluster: Cluster) -> None:
         wait(180, lambda: cluster.request("GET", path).status == 404, f"the namespace {NAMESPACE} is not removed")
 
 
-def policies(stack: Stack) -> list[dict[str, Any]]:
-    """Return the NetworkPolicies that let the generator push to Prometheus and query the stores: in the stack only its components do."""
-    sources = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}]
-    return [
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"name": f"{_APP}-{store}", "namespace": stack.namespace, "labels": {NAME: _APP}},
-            "spec": {
-                "podSelector": {"matchLabels": selector(stack, store)},
-                "policyTypes": ["Ingress"],
-                "ingress": [{"from": sources, "ports": [{"port": catalogue.port(store, "http"), "protocol": "TCP"}]}],
-            },
-        }
-        for store in QUERIES.values()
-        if stack.has(store)
-    ]
-
-
 def created(cluster: Cluster, definition: dict[str, Any]) -> bool:
     """Create a pod, and return that it was."""
     cluster.create_pod(definition)
@@ -179,9 +149,9 @@ class Generator:
         make_namespace(self.cluster)
         self._remove_policies()
         if self.stack.network_policies:
-            for policy in policies(self.stack):
+            for policy in queries.policies(self.stack, NAMESPACE, _APP):
                 self.cluster.object("POST", self._policies, body=policy)
-        definition = pod(self.stack, self.identifier, node, paths, interval)
+        definition = pod(self.stack, self.identifier, node, paths, interval, queries.addresses(self.cluster, self.stack))
         # The service account of a new namespace comes a moment later; without it pods are rejected.
         wait(15, lambda: created(self.cluster, definition), "the generator cannot be made")
         wait(60, self._answers, lambda: f"the generator does not start: {self._reason()}")
@@ -196,7 +166,7 @@ class Generator:
         return f"/apis/networking.k8s.io/v1/namespaces/{self.stack.namespace}/networkpolicies"
 
     def _remove_policies(self) -> None:
-        for policy in policies(self.stack):
+        for policy in queries.policies(self.stack, NAMESPACE, _APP):
             self.cluster.request("DELETE", f"{self._policies}/{policy['metadata']['name']}")
 
     def _answers(self) -> bool:
@@ -237,11 +207,8 @@ class Generator:
         return Run(self.identifier, round(start.timestamp() * 1000), round(status["interval_seconds"] * 1000), self.number())
 
     def queries(self) -> dict[str, tuple[int, dict[int, str]]]:
-        """Return, by query, the first event for which it was answered with data, and those for which it failed, with the reason."""
-        return {
-            query["name"]: (int(query["first"]), {int(failure["number"]): str(failure["error"]) for failure in query["failed"]})
-            for query in self.status().get("queries", [])
-        }
+        """Return what `queries.accounts` does of the queries so far."""
+        return queries.accounts(self.status().get("queries", []))
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         answer = self.cluster.pod(POD, _PORT, path, method=method)

@@ -17,8 +17,9 @@ LOG_FILES = "log-files"
 LOST_PER_KILL = 100
 # Metrics in Mimir and in each Prometheus replica, logs in Loki.
 STORES = {SCRAPE: "mimir", **dict.fromkeys(PUSHED_METRICS, "mimir"), TAILED_LOGS: "loki", OTLP_LOGS: "loki"}
-# Answers of the stores to queries during the faults, and what the stores had to keep while their object storage was unavailable.
-QUERIES = {f"{store}-queries": store for store in ("mimir", "prometheus", "loki")}
+# Answers of the stores to queries during the faults, over connections that are kept and over new ones; and what the stores had to keep
+# while their object storage was unavailable.
+QUERIES = {f"{store}-queries-{connections}": store for store in ("mimir", "prometheus", "loki") for connections in ("kept", "new")}
 UPLOADS = {"mimir": "blocks", "loki": "chunks"}
 # Duplicates that an election may leave in the scraped series: one when the replica changes, one when it changes back.
 _ELECTION_DUPLICATES = 2

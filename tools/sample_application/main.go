@@ -233,7 +233,7 @@ func newApplication(o options, who identity, stdout io.Writer) *application {
 	}
 	for _, text := range o.queries {
 		name, target, _ := strings.Cut(text, "=")
-		a.queries = append(a.queries, newQuery(name, target, o.tenant, a.clock))
+		a.queries = append(a.queries, newQueries(name, target, o.tenant, a.clock)...)
 	}
 	return a
 }

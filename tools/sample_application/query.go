@@ -17,14 +17,13 @@ import (
 // How long an answer to a query may take.
 const queryTimeout = 10 * time.Second
 
-// query asks one store once for each event of the clock, whatever became of the queries before, and counts what was not answered with data.
-//
-// Nothing is asked again. Every second query is sent over a connection that is kept, the others over one of their own: a Service picks a
-// replica for each connection, and what ends a replica is seen on those that are kept.
+// query asks one store for every second event of the clock, whatever became of the queries before, and counts what was not answered with
+// data. Nothing is asked again.
 type query struct {
 	name, url, tenant string
 	clock             *clock
-	kept, new         *http.Client
+	client            *http.Client
+	start             int64 // the event that it asks for first
 
 	under sync.WaitGroup // queries under way
 	ended atomic.Bool    // no more of them, and none under way
@@ -34,16 +33,19 @@ type query struct {
 	failed map[int64]string
 }
 
-// newQuery returns the query of a `name=url`. Without any data so far nothing is counted: what it asks for has to be stored first.
-func newQuery(name, url, tenant string, clock *clock) *query {
-	q := &query{name: name, url: url, tenant: tenant, clock: clock, kept: newClient(), new: newClient(), failed: map[int64]string{}}
-	q.new.Transport.(*http.Transport).DisableKeepAlives = true
-	q.limit(queryTimeout)
-	return q
+// newQueries returns the queries of a `name=url`, which take turns: name-kept, over connections that are kept, and name-new, each over a
+// connection of its own. A Service picks a replica for each connection; what ends a replica is seen on those that are kept.
+//
+// Without any data so far nothing is counted: what they ask for has to be stored first.
+func newQueries(name, url, tenant string, clock *clock) []*query {
+	queries := []*query{{name: name + "-kept", start: 1}, {name: name + "-new", start: 2}}
+	for _, q := range queries {
+		q.url, q.tenant, q.clock, q.client, q.failed = url, tenant, clock, newClient(), map[int64]string{}
+		q.client.Timeout = queryTimeout
+	}
+	queries[1].client.Transport.(*http.Transport).DisableKeepAlives = true
+	return queries
 }
-
-// limit sets how long an answer may take.
-func (q *query) limit(timeout time.Duration) { q.kept.Timeout, q.new.Timeout = timeout, timeout }
 
 // run asks until the clock is stopped and everything is answered, or ctx ends.
 func (q *query) run(ctx context.Context) {
@@ -51,7 +53,7 @@ func (q *query) run(ctx context.Context) {
 		q.under.Wait()
 		q.ended.Store(true)
 	}()
-	for number := int64(1); ; number++ {
+	for number := q.start; ; number += 2 {
 		for due := q.clock.event(number).time; time.Until(due) > 0; {
 			if q.clock.stopped() || !sleep(ctx, min(time.Until(due), firstPause)) {
 				return
@@ -60,7 +62,7 @@ func (q *query) run(ctx context.Context) {
 		if q.clock.stopped() && number > q.clock.generated() {
 			return
 		}
-		q.under.Go(func() { q.count(number, q.ask(ctx, number)) })
+		q.under.Go(func() { q.count(number, q.ask(ctx)) })
 	}
 }
 
@@ -76,7 +78,7 @@ func (q *query) count(number int64, err error) {
 }
 
 // ask returns an error unless the store answers with data, in the format that Prometheus, Mimir and Loki share.
-func (q *query) ask(ctx context.Context, number int64) error {
+func (q *query) ask(ctx context.Context) error {
 	address, form, _ := strings.Cut(q.url, "?")
 	// As Grafana asks. A GET would be sent again by the client itself when its connection is cut.
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, io.NopCloser(strings.NewReader(form)))
@@ -88,11 +90,7 @@ func (q *query) ask(ctx context.Context, number int64) error {
 		request.Header.Set("X-Scope-OrgID", q.tenant)
 	}
 	request.Header.Set("User-Agent", "observability-stack-sample-application")
-	client := q.kept
-	if number%2 == 1 {
-		client = q.new
-	}
-	response, err := client.Do(request)
+	response, err := q.client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -118,7 +116,7 @@ func (q *query) ask(ctx context.Context, number int64) error {
 	return nil
 }
 
-// queryStatus is the account of one query: of the events from `first` on, those whose query failed.
+// queryStatus is the account of one query: of every second event from `first` on, those for which it failed.
 type queryStatus struct {
 	Name   string         `json:"name"`
 	First  int64          `json:"first"`

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// asked runs one query against a store that answers the numbers of its requests by `answer`, until it was asked `times`.
-func asked(t *testing.T, times int64, answer func(number int64, w http.ResponseWriter, r *http.Request)) queryStatus {
+// asked runs one of the two queries against a store that answers its requests, which are numbered, by `answer`, until it was asked `times`.
+func asked(t *testing.T, kind int, times int64, answer func(number int64, w http.ResponseWriter, r *http.Request)) queryStatus {
 	t.Helper()
 	var requests atomic.Int64
-	clock := newClock(5 * interval)
+	clock := newClock(3 * interval)
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		number := requests.Add(1)
 		if number == times {
@@ -25,8 +25,8 @@ func asked(t *testing.T, times int64, answer func(number int64, w http.ResponseW
 		answer(number, w, r)
 	}))
 	defer store.Close()
-	asking := newQuery("mimir", store.URL+"/query?query=up", "north", clock)
-	asking.limit(time.Second)
+	asking := newQueries("mimir", store.URL+"/query?query=up", "north", clock)[kind]
+	asking.client.Timeout = time.Second
 	asking.run(context.Background())
 	if !asking.ended.Load() {
 		t.Error("it has not ended")
@@ -48,7 +48,7 @@ func TestQueriesThatAreNotAnsweredWithDataHaveFailed(t *testing.T) {
 		"exceeded":          func(w http.ResponseWriter) { time.Sleep(1200 * time.Millisecond) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			account := asked(t, 6, func(number int64, w http.ResponseWriter, r *http.Request) {
+			account := asked(t, 0, 6, func(number int64, w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("X-Scope-OrgID") != "north" || r.FormValue("query") != "up" {
 					t.Errorf("it asked %s for %v, tenant %q", r.URL, r.Form, r.Header.Get("X-Scope-OrgID"))
 				}
@@ -65,26 +65,24 @@ func TestQueriesThatAreNotAnsweredWithDataHaveFailed(t *testing.T) {
 	}
 }
 
-func TestEverySecondQueryKeepsItsConnection(t *testing.T) {
-	from := map[string]int{}
-	var mutex sync.Mutex
-	asked(t, 8, func(_ int64, w http.ResponseWriter, r *http.Request) {
-		mutex.Lock()
-		defer mutex.Unlock()
-		from[r.RemoteAddr]++
-		_, _ = io.WriteString(w, withData)
-	})
-	kept := 0
-	for _, requests := range from {
-		kept = max(kept, requests)
-	}
-	if len(from) != 5 || kept != 4 {
-		t.Errorf("requests by connection: %v, expected one with four and four with one", from)
+func TestConnectionsAreKeptOrNew(t *testing.T) {
+	for kind, connections := range []int{1, 4} {
+		from := map[string]bool{}
+		var mutex sync.Mutex
+		account := asked(t, kind, 4, func(_ int64, w http.ResponseWriter, r *http.Request) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			from[r.RemoteAddr] = true
+			_, _ = io.WriteString(w, withData)
+		})
+		if name := []string{"mimir-kept", "mimir-new"}[kind]; account.Name != name || account.First != int64(kind+1) || len(from) != connections {
+			t.Errorf("%+v over %d connections, expected %s over %d, from event %d on", account, len(from), name, connections, kind+1)
+		}
 	}
 }
 
 func TestQueriesCountFromTheFirstAnswerWithData(t *testing.T) {
-	asking := newQuery("mimir", "http://mimir:8080/", "", newClock(interval))
+	asking := newQueries("mimir", "http://mimir:8080/", "", newClock(interval))[0]
 	// Answers come in any order.
 	for _, answer := range []struct {
 		number int64

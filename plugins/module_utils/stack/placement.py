@@ -11,12 +11,16 @@ from .messages import wrong
 from .model import Stack
 from .pod_keys import KEYS, item_name
 
+# A name of the cluster has four dots. With the five that Kubernetes asks for, each of the search domains is tried first; and when a node
+# with a DNS server is lost, each of those lookups may wait for its answer, by default five seconds.
+_DNS = {"options": [{"name": "ndots", "value": "2"}, {"name": "timeout", "value": "2"}, {"name": "attempts", "value": "4"}]}
+
 
 def placed(stack: Stack, component: str, objects: Sequence[dict[str, Any]], pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rendered objects of a component with `pod`, its checked and merged `<role>_pod`, laid over them.
 
-    Every pod runs on a Linux node and has what it needs for object storage, and replicas are spread over the nodes as
-    `observability_spread` says, in the profile `ha` over zones too, unless the site says how itself.
+    Every pod runs on a Linux node and has what it needs for object storage. Unless the site says how itself, replicas are spread over the
+    nodes as `observability_spread` says, in the profile `ha` over zones too, and names are looked up as `_DNS` says.
     What a template sets stays. Raises ValueError with every clash between the two.
     """
     found = copy.deepcopy(list(objects))
@@ -31,6 +35,7 @@ def placed(stack: Stack, component: str, objects: Sequence[dict[str, Any]], pod:
                         for clash in _lay(target, name, value)
                     ]
         for template in targets.get("pod", []):
+            template["spec"].setdefault("dnsConfig", copy.deepcopy(_DNS))
             _spread(stack.spread, item, template["spec"])
             _spread_over_zones(stack.profile, item, template["spec"])
     if clashing:

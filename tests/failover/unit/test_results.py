@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import inventories
-from tests.failover import counting, generator, report, results, session, uploads
+from tests.failover import counting, generator, queries, report, results, session, uploads
 from tests.failover.faults import FAULTS
 from tests.failover.log_faults import LOG_FAULTS
 from tests.failover.results import Result, Run, UnexpectedDataError, Window
@@ -129,18 +129,19 @@ def test_replicas_that_differ() -> None:
 @pytest.mark.parametrize(
     ("first", "failed", "before", "during"),
     [
-        (1, (), (4, 0, 0.0), (6, 0, 0.0)),
-        (3, (), (2, 0, 0.0), (6, 0, 0.0)),
-        (1, (6, 8), (4, 0, 0.0), (6, 2, 1.0)),
-        (1, (6, 7, 8, 10), (4, 0, 0.0), (6, 4, 3.0)),
+        (1, (), (2, 0, 0.0), (3, 0, 0.0)),
+        (2, (), (2, 0, 0.0), (3, 0, 0.0)),
+        (3, (), (1, 0, 0.0), (3, 0, 0.0)),
+        (1, (5, 9), (2, 0, 0.0), (3, 2, 2.0)),
+        (1, (7, 9), (2, 0, 0.0), (3, 2, 4.0)),
         # One that begins in a window is that window's, as far as it goes.
-        (1, (4, 5), (4, 1, 2.0), (6, 1, 0.0)),
+        (2, (4, 6), (2, 1, 4.0), (3, 1, 0.0)),
         (0, (), (0, 0, 0.0), (0, 0, 0.0)),
     ],
-    ids=["all answered", "from the third on", "two failed", "three in a row", "over the border", "never answered"],
+    ids=["all answered", "of the other events", "from the third on", "two failed", "two in a row", "over the border", "never answered"],
 )
 def test_queries(first: int, failed: tuple[int, ...], before: tuple[Any, ...], during: tuple[Any, ...]) -> None:
-    found = counting.queries(RUN, WINDOWS, "mimir-queries", first, dict.fromkeys(failed, "timeout"))
+    found = counting.queries(RUN, WINDOWS, "mimir-queries-new", first, dict.fromkeys(failed, "timeout"))
     assert [(line.requests, line.failed, line.longest_outage_seconds) for line in found] == [before, during]
     assert [line.store for line in found] == ["mimir", "mimir"]
     assert [line.detail for line in found] == ["timeout" if line.failed else "" for line in found]
@@ -159,7 +160,7 @@ def test_queries(first: int, failed: tuple[int, ...], before: tuple[Any, ...], d
 )
 def test_limits_of_queries(requests: int, failed: int, longest: float, permitted: float | None, problem: str) -> None:
     reason = "timeout" if failed else ""
-    row = Result("loki-queries", "kill", "loki", "ok", requests=requests, failed=failed, longest_outage_seconds=longest, detail=reason)
+    row = Result("loki-queries-kept", "kill", "loki", "ok", requests=requests, failed=failed, longest_outage_seconds=longest, detail=reason)
     judged = results.judge(row, Window("kill", 1, outage=permitted))
     assert (judged.status, judged.detail) == ("failed", problem) if problem else ("ok", reason)
 
@@ -241,11 +242,11 @@ def test_each_profile_has_a_report_that_names_it(tmp_path: Path) -> None:
 
 
 def test_the_table_has_parts_of_their_own_for_queries_and_for_uploads() -> None:
-    asked = Result("mimir-queries", "kill", "mimir", "ok", requests=90, failed=2, longest_outage_seconds=0.4, detail="timeout")
+    asked = Result("mimir-queries-kept", "kill", "mimir", "ok", requests=90, failed=2, longest_outage_seconds=0.4, detail="timeout")
     text = report.table([line("remote-write"), asked, uploads.row("loki", 6, 6, 31.0)])
     events, queries, waited = text.split("\n\n")
     assert "longest gap" in events
-    assert queries.splitlines()[1].split() == ["kill", "mimir-queries", "90", "2", "0.4", "s", "ok", "timeout"]
+    assert queries.splitlines()[1].split() == ["kill", "mimir-queries-kept", "90", "2", "0.4", "s", "ok", "timeout"]
     assert waited.splitlines()[1].split() == ["storage-outage", "chunks", "6", "6", "0", "0", "31", "s", "ok"]
 
 
@@ -362,13 +363,27 @@ def test_everything_is_read_although_an_answer_is_limited(times: list[int], limi
 
 
 def test_the_generator_pushes_to_every_prometheus_replica_and_is_scraped() -> None:
-    pod = generator.pod(inventories.stack(), "failover-1", "node-2", ["scrape", "remote-write"], "200ms")
+    pod = generator.pod(inventories.stack(), "failover-1", "node-2", ["scrape", "remote-write"], "200ms", {})
     (container,) = pod["spec"]["containers"]
     urls = [argument.partition("=")[2] for argument in container["args"] if argument.startswith("--remote-write-url=")]
     assert urls == [f"http://prometheus-{n}.prometheus-headless.observability.svc.cluster.local:9090/api/v1/write" for n in (0, 1)]
     assert "--otlp-grpc-endpoint=otel-collector.observability.svc.cluster.local:4317" in container["args"]
     assert pod["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
     assert (pod["spec"]["nodeName"], pod["spec"]["restartPolicy"]) == ("node-2", "Never")
+
+
+def test_queries_count_once_every_replica_has_data() -> None:
+    status = [
+        {"name": "mimir-queries-kept", "first": 7, "failed": [{"number": 9, "error": "no data"}, {"number": 91, "error": "timeout"}]},
+        {"name": "loki-queries-new", "first": 0, "failed": []},
+    ]
+    found = queries.accounts(status)
+    begun, failed = found["mimir-queries-kept"]
+    assert 9 < begun < 91
+    # It asks for every second event.
+    assert begun % 2 == 7 % 2
+    assert failed == {9: "no data", 91: "timeout"}
+    assert found["loki-queries-new"] == (0, {})
 
 
 def placed(name: str, node: str) -> dict[str, Any]:
@@ -383,7 +398,10 @@ def test_the_generator_is_where_prometheus_is_not() -> None:
 
 def test_only_the_generator_may_push_to_prometheus_and_query_the_stores_from_its_namespace() -> None:
     stack = inventories.stack(observability_namespace="monitoring")
-    found = {policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]: policy for policy in generator.policies(stack)}
+    found = {
+        policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]: policy
+        for policy in queries.policies(stack, generator.NAMESPACE, "failover")
+    }
     assert {name: [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] for name, policy in found.items()} == {
         "mimir": [8080], "prometheus": [9090], "loki": [3100],
     }  # fmt: skip
@@ -394,15 +412,20 @@ def test_only_the_generator_may_push_to_prometheus_and_query_the_stores_from_its
         assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": generator.NAMESPACE}}}]
 
 
-def test_the_generator_queries_the_stores_of_its_paths_through_their_services() -> None:
+def test_the_generator_queries_the_stores_of_its_paths_at_the_addresses_of_their_services() -> None:
+    addresses = {"mimir": "10.96.0.7", "prometheus": "10.96.0.8", "loki": "[fd00::9]"}
+
     def asked(*paths: str, **variables: Any) -> list[str]:
-        (container,) = generator.pod(inventories.stack(**variables), "failover-1", "node-2", paths, "200ms")["spec"]["containers"]
+        pod = generator.pod(inventories.stack(**variables), "failover-1", "node-2", paths, "200ms", addresses)
+        (container,) = pod["spec"]["containers"]
         return [argument.removeprefix("--query") for argument in container["args"] if argument.startswith("--query")]
 
     mimir, prometheus, loki = asked("remote-write", "otlp-logs")
-    assert mimir.startswith("=mimir-queries=http://mimir.observability.svc.cluster.local:8080/prometheus/api/v1/query?query=count")
-    assert prometheus.startswith("=prometheus-queries=http://prometheus.observability.svc.cluster.local:9090/api/v1/query?query=count")
-    assert loki.startswith("=loki-queries=http://loki.observability.svc.cluster.local:3100/loki/api/v1/query_range?query=")
+    assert mimir.startswith("=mimir-queries=http://10.96.0.7:8080/prometheus/api/v1/query?query=count")
+    assert prometheus.startswith("=prometheus-queries=http://10.96.0.8:9090/api/v1/query?query=count")
+    assert loki.startswith("=loki-queries=http://[fd00::9]:3100/loki/api/v1/query_range?query=")
+    names = {argument.split("=")[1] for argument in (mimir, prometheus, loki)}
+    assert {f"{name}-{connections}" for name in names for connections in ("kept", "new")} == set(results.QUERIES)
     # The program takes several values with commas between them.
     assert not any("," in argument for argument in (mimir, prometheus, loki))
     assert [argument.split("=")[1] for argument in asked("scrape")] == ["mimir-queries", "prometheus-queries"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.observability.stack.plugins.module_utils.stack import placement, placing, pod_keys
+from ansible_collections.observability.stack.plugins.module_utils.stack.addressing import service_host
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import labels
 from hypothesis import given
@@ -232,6 +233,18 @@ def test_a_key_reaches_the_pods_of_every_kind_of_workload(name: str, value: Any,
         assert found == expected
 
 
+def test_a_name_of_the_cluster_is_looked_up_once_unless_the_site_says_otherwise() -> None:
+    for item in placed({})[STATEFUL_SET:]:
+        options = {option["name"]: int(option["value"]) for option in pod_spec(item)["dnsConfig"]["options"]}
+        # Fewer dots than the names have, more than a Service in another namespace has by its short name.
+        assert "a.b".count(".") < options["ndots"] <= service_host(MODEL, "mimir").count(".")
+        # More attempts than usual, in no more than the usual time.
+        assert options["attempts"] > 2
+        assert options["timeout"] * options["attempts"] <= 10
+    for item in placed({"dns_config": {"options": []}})[STATEFUL_SET:]:
+        assert pod_spec(item)["dnsConfig"] == {"options": []}
+
+
 def test_what_does_not_belong_to_the_pods_reaches_its_object() -> None:
     found = placed(
         {"pod_labels": {"team": "a"}, "pod_annotations": {"b": "c"}, "service_account_annotations": {"d": "e"}, "storage_class": "fast"}
@@ -325,11 +338,12 @@ def test_a_template_loses_nothing_and_a_second_time_changes_nothing(pod: dict[st
 
 
 @pytest.mark.parametrize("component", CATALOGUE)
-def test_without_a_word_from_the_site_only_linux_and_the_spread_are_added(component: str) -> None:
+def test_without_a_word_from_the_site_only_linux_the_spread_and_the_lookup_of_names_are_added(component: str) -> None:
     found = placement.placed(MODEL, component, OBJECTS, {})
     for item in found[STATEFUL_SET:]:
         assert pod_spec(item).pop("nodeSelector") == {"kubernetes.io/os": "linux"}
         pod_spec(item).pop("topologySpreadConstraints", None)
+        pod_spec(item).pop("dnsConfig")
     assert found == OBJECTS
 
 
