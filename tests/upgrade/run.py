@@ -148,7 +148,7 @@ class _Group:
         generator = Generator(Cluster(*access, NAMESPACE, timeout=60), stack)
         try:
             bed.environment.say(f"generator on {node}, one event per {_EVENT_INTERVAL} on {', '.join(paths)}")
-            generator.start(node, paths, _EVENT_INTERVAL)
+            generator.start(node, paths, _EVENT_INTERVAL, asks=False)
             client_plan = plan(environment.cluster, stack, generator.run(), self._entry(node))
             self._answered(client_plan)
             sent = Sent(generator)

@@ -13,11 +13,14 @@ from ansible_collections.observability.stack.plugins.module_utils.stack.model im
 from ansible_collections.observability.stack.plugins.module_utils.verify.ingress_client import split_address
 from ansible_collections.observability.stack.plugins.module_utils.verify.session import basic_authentication
 
+from tests.failover.generator import APP
 from tests.failover.results import OTLP_LOGS, Run
 from tests.failover.stores import SERIES
 
 # Seconds between two requests of one kind to one target.
 INTERVAL = 0.7
+# A bit more than how old the latest data in an answer may be.
+_SINCE = "150s"
 # What Grafana is asked for: it has two replicas in every profile, so that a failure is Grafana's own.
 _BEHIND_GRAFANA = "prometheus"
 
@@ -69,7 +72,8 @@ def _api(component: str) -> str:
 
 def _path(component: str, run: str) -> str:
     if component == "loki":
-        query = {"query": f'{{service_name=~".+"}} |= `"run":"{run}"` |= `"path":"{OTLP_LOGS}"`', "limit": "1"}
+        # The streams and the time of what is sent only: the test is not to be the load.
+        query = {"query": f'{{service_name="{APP}"}} |= `"run":"{run}"` |= `"path":"{OTLP_LOGS}"`', "limit": "1", "since": _SINCE}
         return f"/loki/api/v1/query_range?{urlencode(query)}"
     query = {"query": f'max(last_over_time({SERIES["otlp-metrics-http"]}{{run="{run}"}}[5m]))'}
     return f"/api/v1/query?{urlencode(query)}"
