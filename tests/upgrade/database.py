@@ -9,7 +9,10 @@ from typing import Any
 
 from ansible_collections.observability.stack.plugins.module_utils.cluster import Cluster, ClusterError
 
+from tests.failover.waiting import wait
+
 _SECRET = "grafana-database"  # noqa: S105 (a name)
+_PATIENCE = 180.0
 
 
 def variables(provider: str, profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +42,9 @@ def prepare(cluster: Cluster, inventory: Mapping[str, Any]) -> None:
 
 
 def remove(cluster: Cluster, inventory: Mapping[str, Any]) -> None:
-    """Remove the namespace that was made here."""
-    if inventory.get("grafana_database"):
-        cluster.request("DELETE", f"/api/v1/namespaces/{cluster.namespace}")
+    """Remove the namespace that was made here, and wait until it is gone."""
+    if not inventory.get("grafana_database"):
+        return
+    path = f"/api/v1/namespaces/{cluster.namespace}"
+    if cluster.request("DELETE", path).status != 404:
+        wait(_PATIENCE, lambda: cluster.request("GET", path).status == 404, f"the namespace {cluster.namespace} is not removed")
