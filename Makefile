@@ -55,6 +55,10 @@ verify: $(VENV)/ready ## Verifies every connection again.
 failover: $(VENV)/ready ## Counts every event on every path while faults happen; about an hour. PROFILE=ha: the faults of that profile.
 	molecule test --scenario-name failover
 
+.PHONY: upgrade-test
+upgrade-test: $(VENV)/ready ## Counts failed requests while everything changes, in both profiles; UPGRADE, UPGRADE_PROFILES choose events and profiles.
+	UPGRADE="$(UPGRADE)" UPGRADE_PROFILES="$(UPGRADE_PROFILES)" molecule test --scenario-name upgrade
+
 .PHONY: bench
 bench: $(VENV)/ready ## Measures a run beside Helm, kubectl and an empty play, no containers; BENCH=--help has the options.
 	python -m tools.bench $(BENCH)
@@ -81,8 +85,8 @@ sanity: $(VENV)/ready ## ansible-test sanity, on what an installed collection ho
 	python tools/sanity.py
 
 .PHONY: test-quick
-test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab, of the failover run and of the measurements; no cluster.
-	pytest tests/unit tests/golden tests/network_policies tests/lab tests/failover tests/bench
+test-quick: $(VENV)/ready ## Unit, golden and contract tests, those of the lab, of the failover and upgrade runs and of the measurements; no cluster.
+	pytest tests/unit tests/golden tests/network_policies tests/lab tests/failover tests/upgrade tests/bench
 
 .PHONY: test-artifact
 test-artifact: $(VENV)/ready ## The built collection, installed and used without the checkout.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from tests.failover.waiting import wait
 
 NAMESPACE = "observability-failover"
 POD = "generator"
-_APP = "failover-generator"
+APP = "failover-generator"
 _PORT = catalogue.port("sample_application", "http")
 _DNS = {"ndots": "2", "timeout": "2", "attempts": "4"}
 
@@ -42,7 +43,7 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         f"--otlp-http-endpoint={otlp['http']}",
         f"--paths={','.join(paths)}",
         *(f"--remote-write-url={address}" for address in replica_urls(stack, "prometheus", "/api/v1/write").values()),
-        *(f"--query={name}={address}" for name, address in queries.urls(_APP, identifier, paths, addresses).items()),
+        *(f"--query={name}={address}" for name, address in queries.urls(APP, identifier, paths, addresses).items()),
         *([f"--query-tenant={stack.tenant}"] if stack.tenant else []),
     ]
 
@@ -50,14 +51,14 @@ def pod(stack: Stack, identifier: str, node: str, paths: Sequence[str], interval
         return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
     attributes = {"k8s.namespace.name": "$(POD_NAMESPACE)", "k8s.pod.name": "$(POD_NAME)", "k8s.pod.uid": "$(POD_UID)"}
-    made = skeleton(stack, POD, _APP, node, arguments)
+    made = skeleton(stack, POD, APP, node, arguments)
     made["metadata"]["annotations"] = kubernetes.pod_metadata(stack, "sample_application")["annotations"]
     made["spec"]["containers"][0] |= {
         "env": [
             field("POD_NAME", "metadata.name"),
             field("POD_NAMESPACE", "metadata.namespace"),
             field("POD_UID", "metadata.uid"),
-            {"name": "OTEL_SERVICE_NAME", "value": _APP},
+            {"name": "OTEL_SERVICE_NAME", "value": APP},
             {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": ",".join(f"{key}={value}" for key, value in attributes.items())},
         ],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": _PORT}, "periodSeconds": 1},
@@ -117,7 +118,7 @@ def identifier() -> str:
 def make_namespace(cluster: Cluster) -> None:
     """Make NAMESPACE, in place of what a run before has left."""
     remove_namespace(cluster)
-    labels = {"pod-security.kubernetes.io/enforce": "restricted", NAME: _APP}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", NAME: APP}
     definition = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
     cluster.object("POST", "/api/v1/namespaces", body=definition)
 
@@ -143,14 +144,14 @@ class Generator:
     stack: Stack
     identifier: str = field(default_factory=identifier)
 
-    def start(self, node: str, paths: Sequence[str], interval: str) -> None:
-        """Start the pod, in place of any that a run before has left, and wait until it answers."""
+    def start(self, node: str, paths: Sequence[str], interval: str, asks: bool = True) -> None:
+        """Start the pod, in place of any that a run before has left, and wait until it answers. It queries the stores if it `asks`."""
         make_namespace(self.cluster)
         self._remove_policies()
         if self.stack.network_policies:
-            for policy in queries.policies(self.stack, NAMESPACE, _APP):
+            for policy in queries.policies(self.stack, NAMESPACE, APP):
                 self.cluster.object("POST", self._policies, body=policy)
-        definition = pod(self.stack, self.identifier, node, paths, interval, queries.addresses(self.cluster, self.stack))
+        definition = pod(self.stack, self.identifier, node, paths, interval, queries.addresses(self.cluster, self.stack) if asks else {})
         # The service account of a new namespace comes a moment later; without it pods are rejected.
         wait(15, lambda: created(self.cluster, definition), "the generator cannot be made")
         wait(60, self._answers, lambda: f"the generator does not start: {self._reason()}")
@@ -165,19 +166,26 @@ class Generator:
         return f"/apis/networking.k8s.io/v1/namespaces/{self.stack.namespace}/networkpolicies"
 
     def _remove_policies(self) -> None:
-        for policy in queries.policies(self.stack, NAMESPACE, _APP):
+        for policy in queries.policies(self.stack, NAMESPACE, APP):
             self.cluster.request("DELETE", f"{self._policies}/{policy['metadata']['name']}")
 
     def _answers(self) -> bool:
         return self.cluster.pod(POD, _PORT, "/healthz").status == 200
 
     def _reason(self) -> str:
-        pods = self.cluster.pods({NAME: _APP})
+        pods = self.cluster.pods({NAME: APP})
         return "; ".join(found["why"] for found in waiting_pods(pods)) or "its pod is ready, and does not answer"
 
     def status(self) -> dict[str, Any]:
         """Return what the generator has sent so far."""
         return self._ask("GET", "/status")
+
+    def deliveries(self, after: int) -> list[dict[str, Any]]:
+        """Return each attempt to push an event, from the one after that sequence number on; see tools/sample_application."""
+        answer = self.cluster.pod(POD, _PORT, "/deliveries", query=[("after", str(after))])
+        if answer.status != 200:
+            raise ClusterError(f"the generator does not answer: {answer.excerpt()}")
+        return list(json.loads(answer.text))
 
     def stop(self, patience: float) -> dict[str, Any]:
         """End the events, wait until all are delivered, and return the last status.

@@ -28,6 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("provider", help="say which provider is used, and write what Ansible has to know about it into build/provider.yml")
     load = commands.add_parser("load", help="put images on the nodes: of the components named, or all that can be made by now")
     load.add_argument("component", nargs="*", help="a name in versions.yml")
+    second = commands.add_parser("second-tags", help="give every image of the lab a second tag: the one that it has, with a suffix")
+    second.add_argument("suffix", help="for instance `second`, which stands behind a `-`")
     commands.add_parser("node-stop", help="lose a node of the lab: everything on it is killed at once").add_argument("node")
     commands.add_parser("node-start", help="start a lost node of the lab again").add_argument("node")
     return parser
@@ -74,6 +76,9 @@ def _run(options: argparse.Namespace) -> None:
         case "load":
             new = _lab(provider, "load without a name").cluster.load_ready_images()
             _say(f"new on the nodes: {', '.join(new) or 'nothing'}")
+        case "second-tags":
+            for reference in _lab(provider, "second-tags").cluster.tag_again(options.suffix):
+                _say(reference)
         case "node-stop":
             _lab(provider, "node-stop").cluster.stop_node(options.node)
         case "node-start":

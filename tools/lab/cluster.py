@@ -141,6 +141,17 @@ class Cluster:
         with self._locked():
             self._load(self._nodes(), [image])
 
+    def tag_again(self, suffix: str) -> list[str]:
+        """Give every image that can be made a second reference on all nodes, the first one with `-suffix`; return those references."""
+        with self._locked():
+            made = images.catalogue()
+            self._load(self._nodes(), made)
+            second = {image.reference: f"{image.reference}-{suffix}" for image in made}
+            for machine in self._nodes():
+                for reference, other in second.items():
+                    images.tag(reference, other, node.socket(machine))
+            return list(second.values())
+
     def stop_node(self, name: str) -> None:
         """Kill everything on a node at once and cut its network: the node is lost."""
         machine = self._machine(name)

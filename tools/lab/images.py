@@ -318,3 +318,9 @@ def load(tar: Path, socket: Path) -> None:
     """
     command = ["ctr", "--address", str(socket), "--namespace", "k8s.io", "images", "import", "--no-unpack", str(tar)]
     subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def tag(reference: str, other: str, socket: Path) -> None:
+    """Give an image in the store of the containerd that listens on `socket` a second reference."""
+    command = ["ctr", "--address", str(socket), "--namespace", "k8s.io", "images", "tag", "--force", reference, other]
+    subprocess.run(command, check=True, capture_output=True, text=True)

@@ -197,19 +197,24 @@ func (o *options) check() error {
 
 // application is one run: a clock, a queue for each path and target, and queries.
 type application struct {
-	identity identity
-	prefix   string
-	clock    *clock
-	scrape   bool
-	queues   []*queue
-	queries  []*query
+	identity   identity
+	prefix     string
+	clock      *clock
+	scrape     bool
+	queues     []*queue
+	queries    []*query
+	deliveries deliveries
 }
 
 func newApplication(o options, who identity, stdout io.Writer) *application {
 	a := &application{identity: who, prefix: o.prefix, clock: newClock(o.interval), scrape: slices.Contains(o.paths, pathScrape)}
 	add := func(path, target string, receiver deliverer) {
 		if slices.Contains(o.paths, path) {
-			a.queues = append(a.queues, &queue{path: path, target: target, clock: a.clock, receiver: receiver})
+			made := &queue{path: path, target: target, clock: a.clock, receiver: receiver}
+			if path != pathStdoutLogs {
+				made.deliveries = &a.deliveries
+			}
+			a.queues = append(a.queues, made)
 		}
 	}
 	base := strings.TrimRight(o.httpEndpoint, "/")

@@ -30,6 +30,7 @@ type queue struct {
 	path, target string
 	clock        *clock
 	receiver     deliverer
+	deliveries   *deliveries // nil where nothing goes over the network
 
 	mutex sync.Mutex
 	state progress
@@ -80,7 +81,11 @@ func (q *queue) await(ctx context.Context, e event) bool {
 func (q *queue) send(ctx context.Context, e event) bool {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		q.update(func(p *progress) { p.sent = e.number })
+		start := time.Now()
 		err := q.receiver.deliver(ctx, e)
+		if q.deliveries != nil && ctx.Err() == nil {
+			q.deliveries.add(q.path, q.target, start, err)
+		}
 		switch {
 		case err == nil:
 			q.update(func(p *progress) { p.acknowledged++ })

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -79,11 +81,20 @@ func (a *application) moment(number int64) *moment {
 	return &moment{number, timestamp(a.clock.event(number).time)}
 }
 
-// handler serves /metrics, /status, POST /stop and /healthz.
+// handler serves /metrics, /status, /deliveries, POST /stop and /healthz.
 func (a *application) handler() http.Handler {
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	routes.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { a.writeStatus(w, http.StatusOK) })
+	routes.HandleFunc("GET /deliveries", func(w http.ResponseWriter, r *http.Request) {
+		after, err := strconv.ParseInt(cmp.Or(r.URL.Query().Get("after"), "0"), 10, 64)
+		if err != nil {
+			http.Error(w, "after must be a sequence number", http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(a.deliveries.after(after))
+	})
 	routes.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		a.clock.stop()
 		a.writeStatus(w, http.StatusAccepted)

@@ -61,7 +61,9 @@ def container(stack: Stack, component: str) -> dict[str, Any]:
     """Return what the container of every component has: image, ports, probes, and no privileges."""
     row = catalogue.component(component)
     # Outlasts the time in which clients still see this replica behind the Service.
-    lifecycle = {"lifecycle": {"preStop": {"sleep": {"seconds": row.pre_stop}}}} if row.pre_stop else {}
+    # Of a single replica an ingress may send nothing more to a pod that ends: to wait longer is only a longer outage.
+    sleep = max(row.pre_stop, row.queries) if stack.replicas.get(component, 0) > 1 else row.pre_stop
+    lifecycle = {"lifecycle": {"preStop": {"sleep": {"seconds": sleep}}}} if sleep else {}
     return {
         "name": catalogue.workload_name(component),
         "image": stack.images[component],

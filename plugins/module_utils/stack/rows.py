@@ -52,7 +52,8 @@ class Component:
     verification that every replica serves some requests, where one should. `ring` is the page on which its replicas list the members of
     their ring. `volume`: whether its pods claim volumes. `account`: whether it has a ServiceAccount of its own.
     `user` is the number of its user and group, 0 where its role says so itself. `pre_stop`: for how many seconds a pod that ends goes on
-    serving clients that still see it behind the Service; `drain`: for how many it may need to end after that. `reloads`: it reads a changed
+    serving clients that still see it behind the Service, `queries`: for how many where other replicas take new ones, so that those under
+    way are answered; `drain`: for how many it may need to end after that. `reloads`: it reads a changed
     configuration while it runs. `host_paths`: its pods see directories of their node. `own_namespace`: it runs in
     `<component>_namespace`, as an application does.
 
@@ -83,6 +84,7 @@ class Component:
     account: bool = True
     user: int = 0
     pre_stop: int = 5
+    queries: int = 0
     drain: int = 20
     reloads: bool = False
     needs: tuple[str, ...] = ()

@@ -86,6 +86,13 @@ def test_a_pod_that_ends_outlasts_those_that_still_see_it() -> None:
         assert container.get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})["sleep"]["seconds"] == row.pre_stop
 
 
+def test_a_store_answers_the_queries_under_way_where_other_replicas_take_new_ones() -> None:
+    ha = stack(observability_profile="ha", object_storage_enabled=True, postgresql_enabled=True)
+    for component in ("mimir", "loki"):
+        container = kubernetes.container(ha, component)
+        assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == CATALOGUE[component].queries > CATALOGUE[component].pre_stop
+
+
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [
