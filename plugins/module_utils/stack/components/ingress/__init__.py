@@ -119,7 +119,12 @@ def _community_annotations(route: dict[str, Any], secret: str) -> dict[str, str]
 
 
 def _f5_annotations(route: dict[str, Any], secret: str) -> dict[str, str]:
-    annotations = {"nginx.org/mergeable-ingress-type": "minion", "nginx.org/client-max-body-size": f"{route['body_size']}m"}
+    annotations = {
+        "nginx.org/mergeable-ingress-type": "minion",
+        "nginx.org/client-max-body-size": f"{route['body_size']}m",
+        # A replica that is ending may say so with a 503: then another one is asked, but not for a POST. Controllers since 5.4 read it.
+        "nginx.org/proxy-next-upstream": "error timeout http_502 http_503",
+    }
     if route["websocket"]:
         annotations |= {"nginx.org/websocket-services": route["service"], "nginx.org/proxy-read-timeout": "3600s"}
     if route["auth"]:
