@@ -17,9 +17,9 @@ from tests.failover.waiting import wait
 # Longer than Kubernetes takes to notice that a node does not answer.
 _NODE_LOST_FOR = 60.0
 # For how many seconds a store may not answer a single query: after a replica was killed, and after a node was. Until Kubernetes notices
-# that one, it sends the replicas there their part of new connections, and the DNS server there its part of the lookups.
+# that one, the replicas there get their part of new connections: of the two of Prometheus every second one, many in a row by chance.
 _BRIEFLY = 5.0
-_UNNOTICED = 15.0
+_UNNOTICED = 10.0
 
 
 @dataclass(frozen=True)
