@@ -91,7 +91,8 @@ class SimulatedStores:
         elif "node_uname_info" in expression:
             age = 3600 if self.fault == "old node metrics" else 0
             nodes = self.nodes[:2] if self.fault == "one node is silent" else self.nodes
-            result = [{"metric": {"instance": node}, "value": [now, str(now - age)]} for node in nodes]
+            ages = {"duplicated node metrics": [0, 0], "replaced agents": [240, 0]}.get(self.fault, [age])
+            result = [{"metric": {"instance": node}, "value": [now, str(now - age)]} for node in nodes for age in ages]
         else:
             name = expression.partition("{")[0]
             value = "0" if name == "up" and self.fault == "scrape fails" else "1"

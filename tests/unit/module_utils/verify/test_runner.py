@@ -114,6 +114,9 @@ FAULTS: list[tuple[str, set[str], str]] = [
     ("blocks stay", {"prometheus-mimir"}, "cortex_compactor_block_cleanup_failures_total"),
     ("one node is silent", {"alloy-prometheus", "prometheus-mimir"}, "node-3"),
     ("old node metrics", {"alloy-prometheus", "prometheus-mimir"}, "older than this run"),
+    ("duplicated node metrics", {"alloy-prometheus", "prometheus-mimir"}, "has node_uname_info of node-1 2 times; expected once"),
+    # Those before them have left their series.
+    ("replaced agents", set(), ""),
     ("duplicated scrapes", {"prometheus-mimir"}, "2 times; expected once. Labels: __replica__=|prometheus-1"),
     ("duplicated samples", {"prometheus-mimir"}, "2 times; expected once"),
     ("replica label", {"prometheus-mimir"}, "keeps the label __replica__"),
@@ -287,6 +290,7 @@ QUICK: list[tuple[str, set[str], str]] = [
     ("mimir is empty", {"ingress-mimir", "grafana-mimir"}, "has nothing for the query"),
     ("one node is silent", {"alloy-prometheus"}, "node-3"),
     ("old node metrics", {"alloy-prometheus"}, "expected at most 30 s"),
+    ("duplicated node metrics", {"alloy-prometheus"}, "has node_uname_info of node-1 2 times; expected once"),
     ("receiver of lines fails", {"application-alloy"}, "otelcol_receiver_failed_log_records_total"),
     ("full queue", {"alloy-loki"}, "90% full"),
     ("full queue of the collectors", {"otel_collector-prometheus", "otel_collector-loki"}, "90% full"),
