@@ -98,6 +98,12 @@ test-cluster: $(VENV)/ready ## The stack on a real cluster.
 	python -m tools.lab build
 	pytest tests/engine tests/retention tests/molecule
 
+.PHONY: test-roll-outs
+test-roll-outs: $(VENV)/ready ## Volumes that grow and pods that are replaced, with Kubernetes' real controllers; ten minutes.
+	python -m tools.lab.packages
+	python -m tools.lab build
+	pytest tests/roll_outs
+
 .PHONY: test
 test: lint sanity ## Everything: lint, sanity, unit, golden, contracts, then the stack on a real cluster.
 	python -m tools.lab.packages
