@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,14 +52,14 @@ class ActionModule(ClusterAction):
         except ValueError as error:
             raise ValueError(f"the objects of {role} cannot be made: {error}") from error
         if mode == "render":
+            if not options["directory"]:
+                raise ValueError("with the mode render, the option directory has to say where the objects are written")
             return self._write(stack, role, wanted, Path(options["directory"]))
         dry = bool(self._task.check_mode)
         cluster = self.cluster(stack)
-        waiting = Waiting(stack.wait_timeout, self.say)
-        if not (dry or mode == "compare" or role == "namespaces"):
-            lease = self.lease(cluster, stack)
-            lease.hold(stack.wait_timeout, self.say)
-            waiting = dataclasses.replace(waiting, keep=functools.partial(lease.keep, stack.wait_timeout, self.say))
+        # The namespace is where the Lease is.
+        held = not (dry or mode == "compare" or role == "namespaces")
+        waiting = self.hold(cluster, stack) if held else Waiting(stack.wait_timeout, self.say)
         entry = record.read(cluster, stack.namespace).get(role)
         known = entry.objects if entry else {}
         if mode == "compare":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import functools
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
@@ -42,7 +41,8 @@ class ActionModule(ClusterAction):
             for item in items:
                 self.say(f"{title_of(item)}: removed")
         else:
-            self._remove(cluster, stack, items)
+            if items:
+                prune.prune(cluster, items, graph.removal_names(), self.hold(cluster, stack))
             changes = {role: None for role in entries if role not in roles} | _entries(cluster, stack, applied, options["inputs"])
             if changes:
                 record.write(cluster, stack.namespace, labels(stack, RUN), changes)
@@ -52,15 +52,6 @@ class ActionModule(ClusterAction):
             "objects": [f"{title_of(item)}: removed" for item in items],
             **({"diff": diff} if self._task.diff else {}),
         }
-
-    def _remove(self, cluster: Cluster, stack: Stack, items: list[snapshot.Item]) -> None:
-        if not items:
-            return
-        lease = self.lease(cluster, stack)
-        lease.hold(stack.wait_timeout, self.say)
-        # Pods that deliver what they hold may take longer to end than a Lease lasts.
-        keep = functools.partial(lease.keep, stack.wait_timeout, self.say)
-        prune.prune(cluster, items, graph.removal_names(), stack.wait_timeout, self.say, keep)
 
 
 def _left_over(cluster: Cluster, stack: Stack, present: Collection[str] | None, desired: Collection[str]) -> list[snapshot.Item]:

@@ -39,7 +39,7 @@ class ActionModule(ClusterAction):
             found = [drift.missing(f"Secret {stack.namespace}/{secret['name']}") for secret in missing]
             return {"changed": False, "created": [], "ansible_facts": findings.facts(self.variables, found)}
         if missing and not self._task.check_mode:
-            self.lease(cluster, stack).hold(stack.wait_timeout, self.say)
+            self.hold(cluster, stack)
             for secret in missing:
                 _write(cluster, stack, _definition(stack, options["role"], secret), replace=options["replace"])
         for secret in missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import socket
@@ -15,6 +16,7 @@ from ansible.plugins.action import ActionBase
 # At the top, so that the process from which all tasks are forked imports the client once for each run, and the components below.
 from ansible_collections.observability.stack.plugins.module_utils.cluster import MISSING, Cluster, ClusterError
 from ansible_collections.observability.stack.plugins.module_utils.engine.lease import RunLease
+from ansible_collections.observability.stack.plugins.module_utils.engine.waiting import Waiting
 from ansible_collections.observability.stack.plugins.module_utils.stack import components
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import RUN, labels
@@ -72,6 +74,12 @@ class ClusterAction(ActionBase):
         """Return the cluster of a stack; `known`: whether it has answered in this run."""
         kubeconfig = os.path.expandvars(Path(stack.kubeconfig).expanduser()) if stack.kubeconfig else ""
         return Cluster(kubeconfig, stack.context, stack.namespace, timeout, patience, self.say, known=known)
+
+    def hold(self, cluster: Cluster, stack: Stack) -> Waiting:
+        """Take the Lease of the runs, and return how steps wait: it is kept meanwhile, since pods may take longer to end than it lasts."""
+        lease = self.lease(cluster, stack)
+        lease.hold(stack.wait_timeout, self.say)
+        return Waiting(stack.wait_timeout, self.say, functools.partial(lease.keep, stack.wait_timeout, self.say))
 
     def lease(self, cluster: Cluster, stack: Stack) -> RunLease:
         """Return the Lease of the runs on a stack; all tasks of this run have the same parent process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,6 +124,17 @@ class Environment:
         path = f"/apis/apps/v1/namespaces/{self.stack.namespace}/statefulsets/{name}/scale"
         current = self.cluster.object("GET", path)
         self.cluster.object("PUT", path, body={**current, "spec": {"replicas": replicas}})
+
+    def lose_node(self, node: str, seconds: float) -> list[str]:
+        """Lose a node for a while, and return the names of the pods that were on it."""
+        there = sorted(pod["metadata"]["name"] for pod in self.pods() if pod["spec"].get("nodeName") == node)
+        self.say(f"  node {node} is lost for {seconds:.0f} s, with {', '.join(there)}")
+        try:
+            self.stop_node(node)
+            time.sleep(seconds)
+        finally:
+            self.start_node(node)
+        return there
 
     def stop_node(self, node: str) -> None:
         """Lose a node: everything on it ends at once."""

@@ -109,14 +109,7 @@ def _outage(environment: Environment) -> Effects:
 
 def _lose_node(node: str, environment: Environment) -> Effects:
     elected = environment.elected()
-    there = sorted(pod["metadata"]["name"] for pod in environment.pods() if pod["spec"].get("nodeName") == node)
-    environment.say(f"  node {node} is lost for {_NODE_LOST_FOR:.0f} s, with {', '.join(there)}")
-    try:
-        environment.stop_node(node)
-        time.sleep(_NODE_LOST_FOR)
-    finally:
-        environment.start_node(node)
-    return Effects(elected_deaths=int(elected in there))
+    return Effects(elected_deaths=int(elected in environment.lose_node(node, _NODE_LOST_FOR)))
 
 
 def needs(component: str) -> Callable[[Environment], str]:

@@ -150,14 +150,7 @@ def _can_grow(bed: Bed) -> str:
 
 def _lose(node: str) -> Event:
     def run(bed: Bed) -> None:
-        environment = bed.environment
-        there = sorted(pod["metadata"]["name"] for pod in environment.pods() if pod["spec"].get("nodeName") == node)
-        environment.say(f"  node {node} is lost for {_NODE_LOST_FOR:.0f} s, with {', '.join(there)}")
-        try:
-            environment.stop_node(node)
-            time.sleep(_NODE_LOST_FOR)
-        finally:
-            environment.start_node(node)
+        bed.environment.lose_node(node, _NODE_LOST_FOR)
 
     def untestable(bed: Bed) -> str:
         if bed.profile != "ha":

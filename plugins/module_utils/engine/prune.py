@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..cluster import Cluster, ClusterError
 from ..stack.labels import COMPONENT
 from .kinds import KINDS, path_of, title_of
+from .waiting import Waiting
 
 Item = dict[str, Any]
-PAUSE = 0.5
 
 
 def batches(items: Sequence[Item], waves: Sequence[Sequence[str]]) -> list[list[Item]]:
@@ -36,32 +35,18 @@ def batches(items: Sequence[Item], waves: Sequence[Sequence[str]]) -> list[list[
     return [batch for batch in found if batch]
 
 
-def prune(
-    cluster: Cluster,
-    items: Sequence[Item],
-    waves: Sequence[Sequence[str]],
-    timeout: float,
-    say: Callable[[str], None],
-    keep: Callable[[], None] = lambda: None,
-) -> None:
-    """Remove the objects, and wait for each batch; `keep` is called while it waits.
-
-    Raises ClusterError when one is still there after `timeout` seconds.
-    """
+def prune(cluster: Cluster, items: Sequence[Item], waves: Sequence[Sequence[str]], waiting: Waiting) -> None:
+    """Remove the objects, and wait for each batch. Raises ClusterError when one is still there when the time is over."""
     for batch in batches(items, waves):
         for item in batch:
             _delete(cluster, item)
-            say(f"{title_of(item)}: removed")
-        end = time.monotonic() + timeout
-        said = ""
-        while left := list(_left(cluster, batch)):
-            if time.monotonic() > end:
-                raise ClusterError(f"still there after {timeout:.0f} s (observability_wait_timeout): {', '.join(left)}")
-            if (line := f"waiting until these have ended: {', '.join(left)}") != said and time.monotonic() > end - timeout + PAUSE:
-                say(line)
-                said = line
-            keep()
-            time.sleep(PAUSE)
+            waiting.say(f"{title_of(item)}: removed")
+
+        def left(batch: Sequence[Item] = batch) -> str:
+            return ", ".join(_left(cluster, batch))
+
+        if names := waiting.until_nothing(left, "waiting until these have ended: "):
+            raise ClusterError(f"still there after {waiting.seconds:.0f} s (observability_wait_timeout): {names}")
 
 
 def _delete(cluster: Cluster, item: Item) -> None:

@@ -17,14 +17,18 @@ class Waiting:
     say: Callable[[str], None] = lambda _line: None
     keep: Callable[[], None] = lambda: None
 
-    def until_nothing(self, left: Callable[[], str]) -> str:
-        """Wait until `left` returns an empty line, and print each other one once; return the last one, when the time is over."""
-        end, said = time.monotonic() + self.seconds, ""
+    def until_nothing(self, left: Callable[[], str], introduction: str = "") -> str:
+        """Wait until `left` returns an empty line, and return the last one when the time is over.
+
+        Each other line is printed once, with `introduction` before it, but not what is over after a pause.
+        """
+        start, said = time.monotonic(), ""
         while line := left():
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now > start + self.seconds:
                 return line
-            if line != said:
-                self.say(line)
+            if line != said and now > start + PAUSE:
+                self.say(f"{introduction}{line}")
                 said = line
             self.keep()
             time.sleep(PAUSE)

@@ -121,3 +121,14 @@ def test_a_role_alone_says_what_it_needs(tmp_path: Path) -> None:
         yaml.safe_dump([{"name": "Alone", "hosts": "observability", "gather_facts": False, "tasks": [task]}])
     )
     assert "run the module observability.stack.check_inventory first" in play(tmp_path, "alone.yml", {"north": {}})
+
+
+def test_rendering_says_when_it_does_not_know_where_to(tmp_path: Path) -> None:
+    tasks = [
+        {"name": "Check", "observability.stack.check_inventory": {}},
+        {"name": "Render", "observability.stack.apply": {"role": "network_policies", "templates": [], "mode": "render"}},
+    ]
+    (tmp_path / "alone.yml").write_text(
+        yaml.safe_dump([{"name": "Alone", "hosts": "observability", "gather_facts": False, "tasks": tasks}])
+    )
+    assert "the option directory has to say where the objects are written" in play(tmp_path, "alone.yml", {"north": {}})
