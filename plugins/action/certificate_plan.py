@@ -12,6 +12,7 @@ from ansible_collections.observability.stack.plugins.module_utils.engine import 
 from ansible_collections.observability.stack.plugins.module_utils.engine.kinds import BY_KIND
 from ansible_collections.observability.stack.plugins.module_utils.stack import certificates
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
+from ansible_collections.observability.stack.plugins.module_utils.stack.secrets import authority_name
 from ansible_collections.observability.stack.plugins.plugin_utils import findings
 from ansible_collections.observability.stack.plugins.plugin_utils.on_cluster import STACK, ClusterAction
 
@@ -35,7 +36,7 @@ class ActionModule(ClusterAction):
         if options["mode"] == "render":
             return {"changed": False, "steps": [], "plan": {}, "stored": {}}
         cluster = self.cluster(stack)
-        names = (options["name"], certificates.authority_name(options["name"]))
+        names = (options["name"], authority_name(options["name"]))
         secrets = [secret for name in names if (secret := _read(cluster, stack, name))]
         now = datetime.datetime.now(datetime.UTC)
         plan = certificates.certificate_plan(secrets, options["name"], options["hosts"], options["domain"], now)

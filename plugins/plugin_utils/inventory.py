@@ -51,6 +51,8 @@ RULES: tuple[Rule, ...] = (
 Compute = Callable[[str, Mapping[str, Any], Stack], Any]
 
 _PREFIX = re.compile(rf"(observability|{'|'.join(sorted(ROLES, key=len, reverse=True))})_")
+# Here, so that the process from which all tasks are forked imports the components once for each run.
+_MODULES = {component: components.module(component) for component in CATALOGUE}
 # Similarity from which a name counts as a misspelled variable: without the common prefix, and as a whole.
 _NEAR_REST, _NEAR_NAME = 0.8, 0.9
 
@@ -157,8 +159,8 @@ def _overridden(values: Mapping[str, Any], model: Stack, compute: Compute, *, so
     """
     sound_values = values if sound else {**known().defaults, "observability_cluster_name": "any"}
     sound_model = model if sound else validation.parse(sound_values, _read("versions.yml"))
-    for role in CATALOGUE:
-        module, config = components.module(role), values.get(f"{role}_config")
+    for role, module in _MODULES.items():
+        config = values.get(f"{role}_config")
         owned: Configuration | None = getattr(module, "CONFIGURATION", None)
         if not config or owned is None:
             continue
@@ -173,8 +175,8 @@ def _overridden(values: Mapping[str, Any], model: Stack, compute: Compute, *, so
 
 def _from_components(function: str, *arguments: Any) -> Iterator[str]:
     """Return what the modules of the components say that have such a function."""
-    for component in CATALOGUE:
-        said = getattr(components.module(component), function, None)
+    for module in _MODULES.values():
+        said = getattr(module, function, None)
         if said is not None:
             yield from said(*arguments)
 

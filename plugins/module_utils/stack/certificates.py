@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .labels import OF_ANY_STACK
+from .secrets import authority_name
 
 try:
     from cryptography import x509
@@ -30,11 +31,6 @@ _AUTHORITY_RENEWED_AT = 2 * DAYS
 
 class _UnusableError(ValueError):
     """A Secret holds no certificate with its key; the text says why."""
-
-
-def authority_name(name: str) -> str:
-    """Return the name of the Secret with the authority of the certificate in the Secret `name`."""
-    return f"{name}-authority"
 
 
 def certificate_plan(

@@ -39,6 +39,11 @@ class Needed:
     maker: str
 
 
+def authority_name(name: str) -> str:
+    """Return the name of the Secret with the authority of the certificate in the Secret `name`."""
+    return f"{name}-authority"
+
+
 def references(items: Iterable[Item]) -> list[dict[str, Any]]:
     """Return the Secrets that objects refer to: `namespace`, `name`, `type`, `keys` as far as the objects name them, and `maker`.
 

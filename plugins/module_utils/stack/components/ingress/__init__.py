@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ... import catalogue
-from ...certificates import authority_name
 from ...connections import receivers
 from ...labels import labels
 from ...model import Stack
 from ...own import Own
-from ...secrets import TLS, Secret
+from ...secrets import TLS, Secret, authority_name
 from .inputs import ISSUER_DEFAULTS, config_problems, issuer_problems, service_problems
 
 OWN = Own(
