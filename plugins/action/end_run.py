@@ -31,10 +31,11 @@ class ActionModule(ClusterAction):
         "applied": {"type": "dict", "default": {}},
         "inputs": {"type": "dict"},
         "present": {"type": "list", "elements": "str"},
+        "failed_at": {"type": "str"},
     }
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return `objects`, a line for each that was removed, `diff`, and `released`."""
+        """Return `objects`, a line for each that was removed, `diff`, and `released`; a failure where the run has failed."""
         stack, complete = self.stack(options), options["inputs"] is not None
         cluster = self.cluster(stack, patience=PATIENCE if complete else _PATIENCE, known=complete)
         items = self._completed(cluster, stack, options) if complete else []
@@ -44,6 +45,7 @@ class ActionModule(ClusterAction):
             "objects": [f"{title_of(item)}: removed" for item in items],
             **({"diff": diff} if self._task.diff else {}),
             **self._released(cluster, stack),
+            **(_failure(options["failed_at"]) if options["failed_at"] else {}),
         }
 
     def _completed(self, cluster: Cluster, stack: Stack, options: Mapping[str, Any]) -> list[snapshot.Item]:
@@ -73,6 +75,10 @@ class ActionModule(ClusterAction):
             return {"released": self.lease(cluster, stack).release()}
         except ClusterError as error:
             return {"released": False, "warnings": [f"other runs on this stack wait for up to {DURATION} s: {error}"]}
+
+
+def _failure(task: str) -> dict[str, Any]:
+    return {"failed": True, "msg": f"the run has ended at the task {task!r}, for the reason above; the next one goes on from there"}
 
 
 def _left_over(cluster: Cluster, stack: Stack, present: Collection[str] | None, desired: Collection[str]) -> list[snapshot.Item]:

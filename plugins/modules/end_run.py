@@ -13,7 +13,7 @@ description:
   - Removes only what this collection has applied, by the labels and by the manager of its fields. Secrets, volumes and namespaces stay.
   - Writes the record of what the roles of this run have applied, the ConfigMap C(observability-stack-state).
   - Releases the Lease C(observability-stack-run) that the tasks of this run hold while they change the stack. A run that does not is
-    waited for until the Lease expires. Without O(inputs), as after a failure, nothing else is done.
+    waited for until the Lease expires. Without O(inputs) nothing else is done.
 extends_documentation_fragment:
   - observability.stack.on_cluster
 attributes:
@@ -39,6 +39,9 @@ options:
       - When all of them are wanted, nothing is left over. Left out, the cluster is read.
     type: list
     elements: str
+  failed_at:
+    description: The name of the task at which the run has failed. Then this one fails, too, since C(rescue) would make a success of it.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -48,8 +51,9 @@ EXAMPLES = r"""
     inputs: "{{ observability_inputs }}"
     present: "{{ observability_run.present }}"
 
-- name: Only let other runs change the stack
+- name: Release the Lease after a failure, in a C(rescue)
   observability.stack.end_run:
+    failed_at: "{{ ansible_failed_task.name }}"
 """
 
 RETURN = r"""
