@@ -176,6 +176,10 @@ def test_an_object_that_a_policy_rejects_is_named_with_the_policy_and_the_reason
     assert "Service faults/mimir was rejected by the cluster" in said(run)
     assert "ValidatingAdmissionPolicy 'no-mimir-service'" in said(run)
     assert "the house has rules" in said(run)
+    # Nobody has to wait until its Lease expires, and nobody takes the run for a success.
+    assert "the run has ended at the task 'Apply Mimir'" in said(run)
+    held = stack.cluster.object("GET", BY_KIND["Lease"].path(stack.namespace, lease.NAME))
+    assert not held["spec"]["holderIdentity"]
     run = stack.play()
     assert run.code == 0, run.output
     assert content(stack) == expected
