@@ -17,6 +17,8 @@ from ansible_collections.observability.stack.plugins.module_utils.stack import c
 from ansible_collections.observability.stack.plugins.module_utils.stack.connections import Connection, active
 from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 
+from tools import pages
+
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- generated: {name} (make docs) -->\n", "<!-- end of {name} -->"
 PAGES: dict[str, tuple[str, ...]] = {
@@ -66,12 +68,7 @@ def _permissions(stack: Stack) -> str:
 def filled(page: str, texts: Mapping[str, str], names: Iterable[str]) -> str:
     """Return a page with the generated parts in place. Raises ValueError for a page without the markers of one of them."""
     for name in names:
-        begin, end = BEGIN.format(name=name), END.format(name=name)
-        before, found, rest = page.partition(begin)
-        _old, closed, after = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"the markers of {name!r} are missing: {begin.strip()} … {end}")
-        page = before + begin + texts[name] + end + after
+        page = pages.filled(page, BEGIN.format(name=name), END.format(name=name), texts[name])
     return page
 
 

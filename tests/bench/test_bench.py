@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import inventories
+from tools import pages
 from tools.bench import __main__ as command_line
 from tools.bench import inventory, measure, objects, report
 from tools.bench.measure import BenchError, Sample
@@ -178,9 +179,9 @@ def test_the_page_has_the_place_for_the_table_and_nothing_else_of_it_changes() -
     page = (inventories.ROOT / "docs/performance.md").read_text()
     before, _, rest = page.partition(report.BEGIN)
     after = rest.partition(report.END)[2]
-    assert report.filled(page, "new\n") == f"{before}{report.BEGIN}new\n{report.END}{after}"
+    assert pages.filled(page, report.BEGIN, report.END, "new\n") == f"{before}{report.BEGIN}new\n{report.END}{after}"
     with pytest.raises(ValueError, match="the markers are missing"):
-        report.filled(before, "new\n")
+        pages.filled(before, report.BEGIN, report.END, "new\n")
 
 
 @pytest.mark.parametrize("arguments", [["--only", "noop,else"], ["--clusters", "many"]])

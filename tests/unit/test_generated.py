@@ -24,7 +24,7 @@ def test_a_generated_part_replaces_the_old_one_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("text", ["", OLD.removesuffix(generated.END.format(name="connections"))])
 def test_a_page_without_markers_is_rejected(text: str) -> None:
-    with pytest.raises(ValueError, match="the markers of 'connections' are missing"):
+    with pytest.raises(ValueError, match="the markers are missing: <!-- generated: connections"):
         generated.filled(text, generated.parts(stack()), ["connections"])
 
 

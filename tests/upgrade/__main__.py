@@ -20,6 +20,9 @@ from tests.failover.results import UnexpectedDataError
 from tests.upgrade import report
 from tests.upgrade.run import PROFILES, Options, run
 from tests.upgrade.site import PREVIOUS
+from tools import pages
+
+_PAGE = REPOSITORY / "docs/zero-downtime.md"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", type=float, default=10, metavar="SECONDS", help="before an event and after it (default: %(default)g)")
     parser.add_argument("--provider", type=Path, default=REPOSITORY / "build/provider.yml", metavar="FILE", help="variables of the cluster")
     parser.add_argument("--keep", action="store_true", help="leave the stack there")
-    parser.add_argument("--report", type=Path, default=REPOSITORY / "build/reports/upgrade.json", metavar="FILE")
+    parser.add_argument("--reports", type=Path, default=REPOSITORY / "build/reports", metavar="DIRECTORY")
+    parser.add_argument("--page", action="store_true", help="measure nothing; write the last reports into docs/zero-downtime.md")
     return parser
 
 
@@ -45,12 +49,17 @@ def main() -> int:
     given = _parser().parse_args()
     # SIGTERM removes what the run has made, as an interrupt does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if given.page:
+        rows = [row for name in (report.CHANGES, report.FAULTS) for row in report.read(given.reports / name)]
+        text = pages.filled(_PAGE.read_text(encoding="utf-8"), report.BEGIN, report.END, report.figures(rows))
+        _PAGE.write_text(text, encoding="utf-8")
+        return 0
     options = Options(given.profile, tuple(given.event or ("*",)), given.previous, given.quiet, given.provider, given.keep)
     try:
-        rows = run(options, _say, lambda found: report.write(given.report, found))
-        print(report.table(rows), end="")
-        print(f"{report.summary(rows)}; report: {given.report}")
-        return 1 if any(row.status == "failed" for row in rows) else 0
+        found = run(options, _say, lambda rows: report.write(given.reports, rows))
+        print(report.table(found), end="")
+        print(f"{report.summary(found)}; reports: {report.CHANGES} and {report.FAULTS} in {given.reports}")
+        return 1 if any(row.status == "failed" for row in found) else 0
     except (ClusterError, UnexpectedDataError, InventoryError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:

@@ -1,13 +1,28 @@
-"""The report of the upgrade test: JSON for programs, a table for people."""
+"""The reports of the upgrade test: JSON for programs, tables for people and for the documentation.
+
+What somebody does on purpose, and what nobody does, are reports of their own: in the first one no request of a component with several
+replicas may fail.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.upgrade.results import Row
+
+CHANGES, FAULTS = "upgrade.json", "upgrade-faults.json"
+# Events of the second report.
+_FAULTS = ("node-loss-*", "control")
+BEGIN, END = "<!-- measured: make upgrade-test, then python -m tests.upgrade --page -->\n", "<!-- end of the measurements -->"
+
+
+def is_fault(event: str) -> bool:
+    """Whether an event is none that somebody wants."""
+    return any(fnmatch.fnmatch(event, pattern) for pattern in _FAULTS)
 
 
 def merged(before: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -16,13 +31,20 @@ def merged(before: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[dict[s
     return [row for row in before if (row["profile"], row["event"], row["component"]) not in new] + [row.to_dict() for row in rows]
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Put the rows into a report, completely or not at all; what other runs have measured stays in it."""
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(json.dumps(merged(before, rows), indent=2) + "\n", encoding="utf-8")
-    draft.rename(path)
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a report; none without it."""
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return found
+
+
+def write(directory: Path, rows: Sequence[Row]) -> None:
+    """Put the rows into their reports, each completely or not at all; what other runs have measured stays in it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in (CHANGES, FAULTS):
+        mine = [row for row in rows if is_fault(row.event) == (name == FAULTS)]
+        draft = directory / f"{name}.draft"
+        draft.write_text(json.dumps(merged(read(directory / name), mine), indent=2) + "\n", encoding="utf-8")
+        draft.rename(directory / name)
 
 
 _HEAD = ("profile", "event", "component", "requests", "failed", "p50", "p99", "longest outage", "lost", "duplicated", "", "")
@@ -60,3 +82,38 @@ def summary(rows: Sequence[Row]) -> str:
     tested = sum(row.status != "not tested" for row in rows)
     requests = sum(row.requests or 0 for row in rows)
     return f"{requests} requests; {tested - failed} passed, {failed} failed, {len(rows) - tested} not tested"
+
+
+def figures(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the rows of reports as a table in Markdown, with one line for each profile and event."""
+    events: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["requests"] is not None or row["lost"] is not None:
+            events.setdefault((row["profile"], row["event"]), []).append(row)
+    heads = (
+        "Profile",
+        "Event",
+        "Requests",
+        "Failed, of several replicas",
+        "Longest time without a good answer",
+        "99 of 100 within",
+        "Lost",
+        "Duplicated",
+    )
+    lines = [heads, *((f"`{profile}`", f"`{event}`", *_figures(found)) for (profile, event), found in events.items())]
+    text = [f"| {' | '.join(cells)} |" for cells in lines]
+    return "\n".join([text[0], "|---" * len(heads) + "|", *text[1:], ""])
+
+
+def _figures(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the cells of one event: sums over its components, the outage of each that had one, the slowest."""
+    yield str(_sum(rows, "requests"))
+    yield str(_sum((row for row in rows if row["replicas"] > 1), "failed"))
+    yield ", ".join(f"{row['component']} {row['longest_outage_ms'] / 1000:.1f} s" for row in rows if row["failed"])
+    yield f"{max((row['p99_ms'] or 0 for row in rows), default=0) / 1000:.2f} s"
+    yield str(_sum(rows, "lost"))
+    yield str(_sum(rows, "duplicated"))
+
+
+def _sum(rows: Iterable[Mapping[str, Any]], name: str) -> int:
+    return sum(row[name] or 0 for row in rows)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tools import pages
 from tools.bench import bed, report, scenarios
 from tools.bench.contenders import ROOT, SITE, Contenders
 from tools.bench.measure import BenchError, summary
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.page:
             text = report.table(json.loads(REPORT.read_text(encoding="utf-8")))
-            PAGE.write_text(report.filled(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+            PAGE.write_text(pages.filled(PAGE.read_text(encoding="utf-8"), report.BEGIN, report.END, text), encoding="utf-8")
             return 0
         measurement = Measurement(options)
         if not measurement.content["machine"]["quiet"]:

@@ -96,12 +96,3 @@ def _line(label: str, row: Mapping[str, Any]) -> str:
 
 def _spread(values: Mapping[str, float]) -> str:
     return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
-
-
-def filled(page: str, text: str) -> str:
-    """Return a page with the tables between its markers. Raises ValueError for a page without them."""
-    before, found, rest = page.partition(BEGIN)
-    _old, closed, after = rest.partition(END)
-    if not found or not closed:
-        raise ValueError(f"the markers are missing: {BEGIN.strip()} … {END}")
-    return before + BEGIN + text + END + after

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from tests.failover.environment import REPOSITORY
 from tests.upgrade import report
 from tests.upgrade.results import Data, Request, Row, Rules, judge, longest_outage, measured, not_tested, percentile
+from tools import pages
 
 USUAL, LOSS, CONTROL = Rules(), Rules(node_lost=True), Rules(control="prometheus")
 
@@ -108,17 +109,37 @@ def test_without_any_good_answer_there_is_no_duration() -> None:
 
 
 def test_a_report_keeps_what_other_runs_have_measured(tmp_path: Path) -> None:
-    path = tmp_path / "reports/upgrade.json"
+    path = tmp_path / "reports"
     report.write(path, [Row("single", "mimir", "image", "ok"), Row("single", "loki", "drain", "ok")])
     report.write(path, [Row("ha", "mimir", "image", "ok"), Row("single", "mimir", "image", "outage")])
     report.write(path, [not_tested("single", "alloy", "drain", "no binary")])
-    found = [(item["profile"], item["component"], item["event"], item["status"]) for item in json.loads(path.read_text())]
+    found = [(item["profile"], item["component"], item["event"], item["status"]) for item in report.read(path / report.CHANGES)]
     assert found == [
         ("single", "loki", "drain", "ok"),
         ("ha", "mimir", "image", "ok"),
         ("single", "mimir", "image", "outage"),
         ("single", "alloy", "drain", "not tested"),
     ]
+
+
+def test_what_nobody_does_on_purpose_is_in_a_report_of_its_own(tmp_path: Path) -> None:
+    events = ["release", "config-all", "image", "drain", "node-loss-node-1", "control"]
+    report.write(tmp_path, [Row("ha", "mimir", event, "ok") for event in events])
+    assert [row["event"] for row in report.read(tmp_path / report.CHANGES)] == events[:4]
+    assert [row["event"] for row in report.read(tmp_path / report.FAULTS)] == events[4:]
+
+
+def test_the_figures_have_one_line_for_each_event() -> None:
+    rows = [row(3), row(1, failed=2, component="grafana"), not_tested("ha", "alloy", "image", "no binary")]
+    rows = [judge(found, Data(lost=0), USUAL) if found.requests else found for found in rows]
+    assert report.figures(found.to_dict() for found in rows).splitlines()[2:] == [
+        "| `ha` | `image` | 42 | 0 | grafana 3.0 s | 0.10 s | 0 | 0 |",
+    ]
+
+
+def test_the_page_has_the_place_for_the_figures() -> None:
+    page = (REPOSITORY / "docs/zero-downtime.md").read_text()
+    assert "new" in pages.filled(page, report.BEGIN, report.END, "new\n")
 
 
 def test_a_row_has_the_keys_that_are_promised() -> None:
