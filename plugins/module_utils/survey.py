@@ -22,6 +22,10 @@ _KINDS = {
     "Secret": "/api/v1/{}/secrets",
     "PersistentVolumeClaim": "/api/v1/{}/persistentvolumeclaims",
 }
+_CLASSES = {
+    "/apis/storage.k8s.io/v1/storageclasses": "StorageClasses",
+    "/apis/networking.k8s.io/v1/ingressclasses": "IngressClasses",
+}
 # Of which a run changes what cannot be changed at will, so their `spec` is read as well.
 _READ = ("StatefulSet", "Deployment", "PersistentVolumeClaim", "PodDisruptionBudget")
 
@@ -63,10 +67,11 @@ class Reader:
 def survey(cluster: Cluster, namespaces: Sequence[str]) -> dict[str, Any]:
     """Return what the decisions in `stack/preflight.py` take. Raises ClusterError."""
     reader = Reader(cluster)
-    version = reader.get("/version", "its version") or {}
-    groups = reader.get("/apis", "its API groups") or {}
-    classes = reader.items("/apis/storage.k8s.io/v1/storageclasses", "StorageClasses", metadata=False)
-    ingress = reader.items("/apis/networking.k8s.io/v1/ingressclasses", "IngressClasses", metadata=False)
+    with ThreadPoolExecutor(THREADS) as pool:
+        asked = [pool.submit(reader.get, path, what) for path, what in (("/version", "its version"), ("/apis", "its API groups"))]
+        listed = [pool.submit(reader.items, path, what, metadata=False) for path, what in _CLASSES.items()]
+    version, groups = (one.result() or {} for one in asked)
+    classes, ingress = (one.result() for one in listed)
     found = {
         "server": cluster.server,
         "version": str(version.get("gitVersion", "")),
