@@ -131,6 +131,7 @@ CATALOGUE: dict[str, Component] = {
         headless=True,
         balanced="balanced_reads",
         volume=True,
+        queries=15,
         drain=120,
         replicas=_PAIR,
         newer_data="minor",

@@ -208,6 +208,36 @@ func TestTheProxyPassesOnTheRequestAndTheTenantOnly(t *testing.T) {
 	}
 }
 
+func TestConnectionsToDataSourcesAreKeptAsTheConfigurationSays(t *testing.T) {
+	for setting, wanted := range map[string]int{"": 1, "max_idle_connections = 5": 1, "max_idle_connections = -1": 3} {
+		t.Run(setting, func(t *testing.T) {
+			seen := map[string]bool{}
+			source := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen[r.RemoteAddr] = true }))
+			defer source.Close()
+			t.Setenv("GF_SECURITY_ADMIN_PASSWORD", "right")
+			provision(t, "datasources: [{name: P, uid: p, type: prometheus, url: '"+source.URL+"'}]")
+			configuration := filepath.Join(t.TempDir(), "grafana.ini")
+			write(t, configuration, "[dataproxy]\n"+setting+"\n")
+			t.Setenv("GF_PATHS_CONFIG", configuration)
+			address := serve(t)
+			for range 3 {
+				ask(t, "GET", address+"/api/datasources/proxy/uid/p/any", "right", "")
+			}
+			if len(seen) != wanted {
+				t.Errorf("%d connections, not %d", len(seen), wanted)
+			}
+		})
+	}
+}
+
+func TestAConfigurationThatCannotBeReadIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "grafana.ini")
+	write(t, path, "[dataproxy]\nmax_idle_connections = many\n")
+	if _, err := keptConnections(path); err == nil {
+		t.Error("no error")
+	}
+}
+
 func TestHealthReallyAsksTheDataSource(t *testing.T) {
 	source := echo(t)
 	t.Setenv("GF_SECURITY_ADMIN_PASSWORD", "right")
