@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.observability.stack.plugins.module_utils.stack import kubernetes
 from ansible_collections.observability.stack.plugins.module_utils.stack.catalogue import CATALOGUE
 from ansible_collections.observability.stack.plugins.module_utils.stack.labels import selector
+from ansible_collections.observability.stack.plugins.module_utils.stack.model import Stack
 
 from tests.inventories import combinations, stack
 
@@ -80,17 +81,15 @@ def test_no_container_has_privileges_of_its_own(component: str) -> None:
     assert ("fsGroup" in pod["securityContext"]) == (CATALOGUE[component].volume and CATALOGUE[component].user > 0)
 
 
-def test_a_pod_that_ends_outlasts_those_that_still_see_it() -> None:
+@pytest.mark.parametrize("profile", [DEFAULT, stack(observability_profile="ha", object_storage_enabled=True, postgresql_enabled=True)])
+def test_a_pod_that_ends_outlasts_those_that_see_it_and_the_queries_under_way_where_others_take_new_ones(profile: Stack) -> None:
+    slept = {}
     for component, row in CATALOGUE.items():
-        container = kubernetes.container(DEFAULT, component)
-        assert container.get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})["sleep"]["seconds"] == row.pre_stop
-
-
-def test_a_store_answers_the_queries_under_way_where_other_replicas_take_new_ones() -> None:
-    ha = stack(observability_profile="ha", object_storage_enabled=True, postgresql_enabled=True)
-    for component in ("mimir", "loki"):
-        container = kubernetes.container(ha, component)
-        assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == CATALOGUE[component].queries > CATALOGUE[component].pre_stop
+        lifecycle = kubernetes.container(profile, component).get("lifecycle", {"preStop": {"sleep": {"seconds": 0}}})
+        slept[component] = lifecycle["preStop"]["sleep"]["seconds"]
+        assert slept[component] == (row.queries or row.pre_stop if profile.replicas.get(component, 0) > 1 else row.pre_stop)
+    assert slept["prometheus"] > slept["otel_collector"] > 0
+    assert (slept["mimir"] > CATALOGUE["mimir"].pre_stop) == (profile.replicas["mimir"] > 1)
 
 
 @pytest.mark.parametrize(
