@@ -51,6 +51,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if given.page:
         rows = [row for name in (report.CHANGES, report.FAULTS) for row in report.read(given.reports / name)]
+        rows.sort(key=lambda row: PROFILES.index(row["profile"]))
         text = pages.filled(_PAGE.read_text(encoding="utf-8"), report.BEGIN, report.END, report.figures(rows))
         _PAGE.write_text(text, encoding="utf-8")
         return 0

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue
+
 from tests.upgrade.results import Row
 
 CHANGES, FAULTS = "upgrade.json", "upgrade-faults.json"
@@ -109,7 +111,7 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the cells of one event: sums over its components, the outage of each that had one, the slowest."""
     yield str(_sum(rows, "requests"))
     yield str(_sum((row for row in rows if row["replicas"] > 1), "failed"))
-    yield ", ".join(f"{row['component']} {row['longest_outage_ms'] / 1000:.1f} s" for row in rows if row["failed"])
+    yield ", ".join(f"{catalogue.title(row['component'])} {row['longest_outage_ms'] / 1000:.1f} s" for row in rows if row["failed"])
     yield f"{max((row['p99_ms'] or 0 for row in rows), default=0) / 1000:.2f} s"
     yield str(_sum(rows, "lost"))
     yield str(_sum(rows, "duplicated"))

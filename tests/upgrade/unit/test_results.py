@@ -133,7 +133,7 @@ def test_the_figures_have_one_line_for_each_event() -> None:
     rows = [row(3), row(1, failed=2, component="grafana"), not_tested("ha", "alloy", "image", "no binary")]
     rows = [judge(found, Data(lost=0), USUAL) if found.requests else found for found in rows]
     assert report.figures(found.to_dict() for found in rows).splitlines()[2:] == [
-        "| `ha` | `image` | 42 | 0 | grafana 3.0 s | 0.10 s | 0 | 0 |",
+        "| `ha` | `image` | 42 | 0 | Grafana 3.0 s | 0.10 s | 0 | 0 |",
     ]
 
 
