@@ -8,6 +8,7 @@ from functools import partial
 
 from ..stack.catalogue import CATALOGUE
 from ..stack.connections import lost, queued
+from ..stack.graph import removal_waves
 from .maintenance import TASK_METRICS, TASKS, neglected
 from .outcome import Failed, SharedResult
 from .stores import Labels, exposition
@@ -29,8 +30,9 @@ _COMPARED = (
 # Component -> its metrics of lost and of waiting data.
 _OF_CONNECTIONS = {component: (*lost(component), *queued(component)) for component in CATALOGUE}
 METRICS = frozenset({*_COMPARED, *(name for shown in (_OF_CONNECTIONS, TASK_METRICS) for names in shown.values() for name in names)})
-# The components that have such metrics.
-COUNTED = tuple(component for component, names in _OF_CONNECTIONS.items() if names)
+# The components that have such metrics, in the order in which they are noted: each after what sends to it. Otherwise what was delivered
+# between two readings, the backlog of a first installation above all, would count as received and not as sent.
+COUNTED = tuple(component for wave in removal_waves() for component in wave if _OF_CONNECTIONS[component])
 
 
 class Counters:
