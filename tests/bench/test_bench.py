@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import inventories
-from tools import pages
+from tools import pages, reports
 from tools.bench import __main__ as command_line
 from tools.bench import inventory, measure, objects, report
 from tools.bench.measure import BenchError, Sample
@@ -171,7 +171,7 @@ def test_the_table_has_every_row_and_the_conditions() -> None:
 
 
 def test_a_report_is_written_completely(tmp_path: Path) -> None:
-    report.write(tmp_path / "reports/bench.json", content())
+    reports.write(tmp_path / "reports/bench.json", content())
     assert [path.name for path in (tmp_path / "reports").iterdir()] == ["bench.json"]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.failover.results import Result
+from tools import reports
 
 
 def path(directory: Path, profile: str) -> Path:
@@ -16,10 +16,7 @@ def path(directory: Path, profile: str) -> Path:
 
 def write(path: Path, profile: str, results: Sequence[Result]) -> None:
     """Write the results as a JSON list, completely or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(json.dumps([{"profile": profile, **result.to_dict()} for result in results], indent=2) + "\n")
-    draft.rename(path)
+    reports.write(path, [{"profile": profile, **result.to_dict()} for result in results])
 
 
 def table(results: Sequence[Result]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.observability.stack.plugins.module_utils.stack import catalogue
 
 from tests.upgrade.results import Row
+from tools import reports
 
 CHANGES, FAULTS = "upgrade.json", "upgrade-faults.json"
 # Events of the second report.
@@ -41,12 +42,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def write(directory: Path, rows: Sequence[Row]) -> None:
     """Put the rows into their reports, each completely or not at all; what other runs have measured stays in it."""
-    directory.mkdir(parents=True, exist_ok=True)
     for name in (CHANGES, FAULTS):
         mine = [row for row in rows if is_fault(row.event) == (name == FAULTS)]
-        draft = directory / f"{name}.draft"
-        draft.write_text(json.dumps(merged(read(directory / name), mine), indent=2) + "\n", encoding="utf-8")
-        draft.rename(directory / name)
+        reports.write(directory / name, merged(read(directory / name), mine))
 
 
 _HEAD = ("profile", "event", "component", "requests", "failed", "p50", "p99", "longest outage", "lost", "duplicated", "", "")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools import pages
+from tools import pages, reports
 from tools.bench import bed, report, scenarios
 from tools.bench.contenders import ROOT, SITE, Contenders
 from tools.bench.measure import BenchError, summary
@@ -111,7 +111,7 @@ class Measurement:
 
     def _save(self) -> None:
         self.content |= report.ratios(self.content["measurements"])
-        report.write(REPORT, self.content)
+        reports.write(REPORT, self.content)
 
 
 def _say(line: str) -> None:

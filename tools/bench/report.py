@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from tools.bench.contenders import EMPTY, HELM, KUBECTL, SITE
@@ -56,14 +54,6 @@ def versions(programs: Mapping[str, str]) -> dict[str, str]:
     """Return the version of everything that takes part."""
     packages = {name: metadata.version(name) for name in ("ansible-core", "kubernetes")}
     return {"python": platform.python_version(), **{f"{name} (Python)": version for name, version in packages.items()}, **programs}
-
-
-def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the report, completely or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    draft.rename(path)
 
 
 def table(content: Mapping[str, Any]) -> str:
